@@ -1,0 +1,110 @@
+//! 32-byte digests, one type per use so that none can be taken for another.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A text that is not 64 lowercase hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a digest: a digest is 64 lowercase hexadecimal digits")]
+#[non_exhaustive]
+pub struct InvalidDigest;
+
+fn parse(text: &str) -> Result<[u8; 32], InvalidDigest> {
+    let digits = text.as_bytes();
+    if digits.len() != 64 {
+        return Err(InvalidDigest);
+    }
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        _ => Err(InvalidDigest),
+    };
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = value(pair[0])? << 4 | value(pair[1])?;
+    }
+    Ok(bytes)
+}
+
+macro_rules! digest {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(pub [u8; 32]);
+
+        impl $name {
+            /// The bytes.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidDigest;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                parse(text).map(Self)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidDigest;
+
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(digest: $name) -> Self {
+                digest.to_string()
+            }
+        }
+    };
+}
+
+digest! {
+    /// Names a chain: derived from its genesis payload.
+    ChainId
+}
+digest! {
+    /// The hash of one event's header, and so of everything before it.
+    EventHash
+}
+digest! {
+    /// The BLAKE3 hash of a payload, as `b3sum` prints it.
+    PayloadHash
+}
+
+impl EventHash {
+    /// The previous hash of a genesis event.
+    pub const ZERO: Self = Self([0; 32]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_reads_back_what_it_prints_and_nothing_else() {
+        let hash = EventHash([0x5a; 32]);
+        assert_eq!(hash.to_string().parse(), Ok(hash));
+        for text in ["", "5a", &"5A".repeat(32), &"5g".repeat(32), &"5a".repeat(33)] {
+            assert_eq!(text.parse::<EventHash>(), Err(InvalidDigest), "{text:?}");
+        }
+    }
+}

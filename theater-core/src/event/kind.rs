@@ -1,0 +1,111 @@
+//! The registry of event kinds.
+
+use std::fmt;
+
+/// What an event is about. The number is hashed; the name is how it is shown.
+///
+/// A kind that this version does not know is kept and shown as `kind/N`: an old reader verifies a newer chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventKind(pub u16);
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $constant:ident = $number:literal, $name:literal;)*) => {
+        impl EventKind {
+            $($(#[$doc])* pub const $constant: Self = Self($number);)*
+
+            /// All kinds of this version, by number.
+            pub const ALL: &'static [Self] = &[$(Self::$constant),*];
+
+            /// The kind's name, or `None` for a kind that this version does not know.
+            #[must_use]
+            pub fn name(self) -> Option<&'static str> {
+                match self.0 {
+                    $($number => Some($name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// The first event of a chain.
+    GENESIS = 0, "theater/genesis";
+    /// A life began.
+    STARTED = 1, "theater/started";
+    /// A life ended.
+    EXITED = 2, "theater/exited";
+    /// An export was called.
+    CALL = 3, "theater/call";
+    /// An export returned, well or with an error.
+    RETURN = 4, "theater/return";
+    /// A child's life began: the child's chain, its length and head at that moment.
+    CHILD_STARTED = 16, "theater/child-started";
+    /// A child's next life began: the child's chain, its length and head at that moment.
+    CHILD_RESTARTED = 17, "theater/child-restarted";
+    /// A child's life ended: the child's chain, its length and head at that moment.
+    CHILD_EXITED = 18, "theater/child-exited";
+    /// The actor wrote to its log.
+    LOG = 32, "theater:simple/runtime/log";
+    /// The actor read its own chain.
+    GET_CHAIN = 33, "theater:simple/runtime/get-chain";
+    /// The actor asked to end.
+    SHUTDOWN = 34, "theater:simple/runtime/shutdown";
+    /// `supervisor.spawn`, its call or its outcome.
+    SPAWN = 48, "theater:simple/supervisor/spawn";
+    /// `supervisor.resume`, its call or its outcome.
+    RESUME = 49, "theater:simple/supervisor/resume";
+    /// `supervisor.list-children`, its call or its outcome.
+    LIST_CHILDREN = 50, "theater:simple/supervisor/list-children";
+    /// `supervisor.restart-child`, its call or its outcome.
+    RESTART_CHILD = 51, "theater:simple/supervisor/restart-child";
+    /// `supervisor.stop-child`, its call or its outcome.
+    STOP_CHILD = 52, "theater:simple/supervisor/stop-child";
+    /// `supervisor.get-child-state`, its call or its outcome.
+    GET_CHILD_STATE = 53, "theater:simple/supervisor/get-child-state";
+    /// `supervisor.get-child-events`, its call or its outcome.
+    GET_CHILD_EVENTS = 54, "theater:simple/supervisor/get-child-events";
+    /// What the actor's supervisor decided about a child.
+    SUPERVISION = 55, "theater/supervision";
+    /// `message-server-host.send`, its call or its outcome.
+    SEND = 64, "theater:simple/message-server-host/send";
+    /// `message-server-host.request`, its call or its outcome.
+    REQUEST = 65, "theater:simple/message-server-host/request";
+    /// `message-server-host.open-channel`, its call or its outcome.
+    OPEN_CHANNEL = 66, "theater:simple/message-server-host/open-channel";
+    /// `message-server-host.send-on-channel`, its call or its outcome.
+    SEND_ON_CHANNEL = 67, "theater:simple/message-server-host/send-on-channel";
+    /// `message-server-host.close-channel`, its call or its outcome.
+    CLOSE_CHANNEL = 68, "theater:simple/message-server-host/close-channel";
+    /// `message-server-host.list-outstanding-requests`, its outcome.
+    LIST_OUTSTANDING_REQUESTS = 69, "theater:simple/message-server-host/list-outstanding-requests";
+    /// `message-server-host.respond-to-request`, its outcome.
+    RESPOND_TO_REQUEST = 70, "theater:simple/message-server-host/respond-to-request";
+    /// `message-server-host.cancel-request`, its outcome.
+    CANCEL_REQUEST = 71, "theater:simple/message-server-host/cancel-request";
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "kind/{}", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_are_unique() {
+        for (index, kind) in EventKind::ALL.iter().enumerate() {
+            for other in &EventKind::ALL[..index] {
+                assert!(other.0 < kind.0, "{other:?} and {kind:?} are out of order");
+                assert_ne!(other.name(), kind.name());
+            }
+        }
+        assert_eq!(EventKind(65000).to_string(), "kind/65000");
+    }
+}

@@ -1,0 +1,213 @@
+//! What events say: one type per kind, encoded as CBOR (RFC 8949).
+//!
+//! A payload is a CBOR map with text keys, so that any CBOR tool can read it. It is hashed as it was written and
+//! never encoded again. Bytes are CBOR byte strings.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::actor::{ActorId, Incarnation};
+use crate::event::{ChainId, EventHash};
+use crate::exit::ExitReason;
+
+/// A payload that could not be read as the expected type.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the payload is not a valid {expected}: {message}")]
+#[non_exhaustive]
+pub struct PayloadError {
+    /// The type that was expected.
+    pub expected: &'static str,
+    /// What the decoder said.
+    pub message: String,
+}
+
+/// Encodes a payload.
+///
+/// # Panics
+/// If the type cannot be written as CBOR, which is a bug of the type: maps with unknown length, for example.
+#[must_use]
+pub fn encode<T: Serialize>(payload: &T) -> Bytes {
+    Bytes::from(minicbor_serde::to_vec(payload).expect("payload types are plain structs and enums"))
+}
+
+/// Decodes a payload.
+///
+/// # Errors
+/// If the bytes are not a payload of this type.
+pub fn decode<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, PayloadError> {
+    minicbor_serde::from_slice(payload).map_err(|error| PayloadError {
+        expected: std::any::type_name::<T>(),
+        message: error.to_string(),
+    })
+}
+
+/// The first event of a chain. Its encoding determines the chain's id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Genesis {
+    /// The actor.
+    pub actor: ActorId,
+    /// 32 random bytes: no two chains have the same id, even for the same actor.
+    #[serde(with = "serde_bytes")]
+    pub nonce: [u8; 32],
+    /// The name in the manifest.
+    pub name: String,
+    /// BLAKE3 of the component, lowercase hexadecimal.
+    pub component: String,
+    /// BLAKE3 of the manifest, lowercase hexadecimal.
+    pub manifest: String,
+    /// Where the parent's chain was when it started this actor.
+    pub parent: Option<Anchor>,
+    /// The name and version of the runtime.
+    pub runtime: String,
+}
+
+/// A position of a chain: whoever has it can tell when that chain was cut or changed before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// The actor that the chain belongs to.
+    pub actor: ActorId,
+    /// The chain.
+    pub chain: ChainId,
+    /// How many events it had.
+    pub length: u64,
+    /// The hash of the last of them.
+    pub head: EventHash,
+}
+
+/// Where a life started from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Origin {
+    /// From `init`.
+    Init,
+    /// From a state that its parent gave.
+    Given,
+    /// From the last good state of the life before.
+    LastGood,
+}
+
+/// A life began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// Which life.
+    pub incarnation: Incarnation,
+    /// Where it started from.
+    pub origin: Origin,
+    /// The length in bytes of the state it started with; `None` without a state.
+    pub state_len: Option<u64>,
+}
+
+/// A life ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exited {
+    /// Which life.
+    pub incarnation: Incarnation,
+    /// Why.
+    pub reason: ExitReason,
+}
+
+/// A child's life began or ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildAnchor {
+    /// Which life.
+    pub incarnation: Incarnation,
+    /// The name of the exit reason; `None` when a life began.
+    pub reason: Option<String>,
+    /// Where the child's chain was.
+    pub anchor: Anchor,
+}
+
+/// An export was called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call<'a> {
+    /// The export, such as `handle-request`.
+    #[serde(borrow)]
+    pub function: std::borrow::Cow<'a, str>,
+    /// Who sent it; `None` for the embedding program.
+    pub from: Option<ActorId>,
+    /// The request, channel or child that it is about.
+    #[serde(borrow)]
+    pub subject: Option<std::borrow::Cow<'a, str>>,
+    /// The message.
+    #[serde(borrow)]
+    pub data: Option<std::borrow::Cow<'a, serde_bytes::Bytes>>,
+}
+
+/// An export returned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Return<'a> {
+    /// The error that it returned; `None` when it succeeded.
+    #[serde(borrow)]
+    pub error: Option<std::borrow::Cow<'a, str>>,
+    /// What it answered.
+    #[serde(borrow)]
+    pub data: Option<std::borrow::Cow<'a, serde_bytes::Bytes>>,
+    /// The length in bytes of the state after the call; `None` without a state.
+    pub state_len: Option<u64>,
+}
+
+/// A host function was called by the guest, or answered it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostCall {
+    /// The guest called. Written before anything happened.
+    Called {
+        /// The actor, request or channel that it is about.
+        subject: Option<String>,
+        /// What it gave.
+        data: Option<Bytes>,
+    },
+    /// The guest was answered well.
+    Answered {
+        /// The actor, request or channel that it is about.
+        subject: Option<String>,
+        /// The answer.
+        data: Option<Bytes>,
+    },
+    /// The guest was refused.
+    Refused {
+        /// The actor, request or channel that it is about.
+        subject: Option<String>,
+        /// What it was told.
+        error: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_read_back_as_they_were_written() {
+        let exited = Exited {
+            incarnation: Incarnation(3),
+            reason: ExitReason::Trapped { message: "unreachable".into(), backtrace: vec!["a".into()] },
+        };
+        assert_eq!(decode::<Exited>(&encode(&exited)).unwrap(), exited);
+
+        let call = HostCall::Answered { subject: None, data: Some(Bytes::from_static(b"\x00\xff")) };
+        assert_eq!(decode::<HostCall>(&encode(&call)).unwrap(), call);
+        assert!(decode::<Exited>(b"\xff\x00").is_err());
+    }
+
+    #[test]
+    fn bytes_are_byte_strings_and_not_lists_of_numbers() {
+        let call = HostCall::Called { subject: None, data: Some(Bytes::from(vec![200; 1000])) };
+        assert!(encode(&call).len() < 1050);
+    }
+
+    #[test]
+    fn every_exit_reason_survives_the_encoding() {
+        let reasons = [
+            ExitReason::Completed { data: Some(Bytes::from_static(b"x")) },
+            ExitReason::Stopped,
+            ExitReason::TimedOut { limit: std::time::Duration::from_millis(1500) },
+            ExitReason::Escalated { child: ActorId::from_parts(1, [1; 10]), reason: "trapped".into() },
+        ];
+        for reason in reasons {
+            let exited = Exited { incarnation: Incarnation::FIRST, reason };
+            assert_eq!(decode::<Exited>(&encode(&exited)).unwrap(), exited);
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Manifests: what an actor is made of, as data.
+//!
+//! Parsing is pure: a text goes in, a [`Manifest`] or an error that names the line comes out. Where the text comes
+//! from is a [`ManifestSource`](crate::ManifestSource)'s business. `docs/manifest.md` is the reference.
+
+mod error;
+mod parse;
+mod read;
+
+use std::time::Duration;
+
+use crate::runtime::StopMode;
+
+pub use error::{ManifestError, ManifestErrorKind};
+
+/// An actor's manifest.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Manifest {
+    /// The actor's name. Not unique.
+    pub name: String,
+    /// The version of the actor, for people.
+    pub version: Option<String>,
+    /// Where the component is, relative to the manifest.
+    pub component: String,
+    /// One line about the actor.
+    pub description: Option<String>,
+    /// More about the actor.
+    pub long_description: Option<String>,
+    /// Kept for manifests of the original system. Chains are always kept here, so it changes nothing.
+    pub save_chain: Option<bool>,
+    /// Where the bytes of the initial state are, relative to the manifest.
+    pub init_state: Option<String>,
+    /// Which host interfaces the actor is given.
+    pub handlers: Vec<HandlerSpec>,
+    /// What the actor may use.
+    pub limits: Limits,
+    /// How its parent's supervisor treats it.
+    pub child_spec: ChildSpec,
+    /// How it supervises its own children.
+    pub supervision: SupervisionSpec,
+}
+
+impl Manifest {
+    /// Parses a manifest. `origin` names the text in errors: a path, for example.
+    ///
+    /// # Errors
+    /// On text that is not TOML, on an unknown key, a wrong type, a missing or an illegal value. The error names the
+    /// line.
+    ///
+    /// # Examples
+    /// ```
+    /// use theater_core::Manifest;
+    ///
+    /// let manifest = Manifest::parse("a.toml", "name = \"a\"\ncomponent = \"a.wasm\"")?;
+    /// assert_eq!(manifest.name, "a");
+    ///
+    /// let error = Manifest::parse("a.toml", "name = \"a\"\ncomponent = 7").unwrap_err();
+    /// assert_eq!(error.line, Some(2));
+    /// # Ok::<(), theater_core::ManifestError>(())
+    /// ```
+    pub fn parse(origin: &str, text: &str) -> Result<Self, ManifestError> {
+        parse::manifest(origin, text)
+    }
+
+    /// Whether the actor is given the host interfaces of this kind of handler.
+    #[must_use]
+    pub fn has_handler(&self, kind: HandlerKind) -> bool {
+        self.handlers.iter().any(|handler| handler.kind == kind)
+    }
+}
+
+/// One host interface that a manifest asks for.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct HandlerSpec {
+    /// Which.
+    pub kind: HandlerKind,
+    /// Its settings, checked for names and types but not interpreted.
+    pub config: toml::Table,
+    /// The line of the manifest, for later errors.
+    pub line: u32,
+}
+
+/// The kinds of handler that manifests know. A runtime need not provide them all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HandlerKind {
+    /// `theater:simple/runtime`. Every actor has it, whether it asks or not.
+    Runtime,
+    /// `theater:simple/supervisor` and the callbacks of `supervisor-handlers`.
+    Supervisor,
+    /// `theater:simple/message-server-host` and `message-server-client`.
+    MessageServer,
+    /// `theater:simple/store`.
+    Store,
+    /// `theater:simple/timing`.
+    Timing,
+    /// `theater:simple/random`.
+    Random,
+    /// `theater:simple/environment`.
+    Environment,
+    /// `theater:simple/filesystem`.
+    Filesystem,
+    /// `theater:simple/http-client`.
+    HttpClient,
+    /// `theater:simple/http-framework`.
+    HttpFramework,
+    /// `theater:simple/process`.
+    Process,
+}
+
+impl HandlerKind {
+    /// All kinds.
+    pub const ALL: [Self; 11] = [
+        Self::Runtime,
+        Self::Supervisor,
+        Self::MessageServer,
+        Self::Store,
+        Self::Timing,
+        Self::Random,
+        Self::Environment,
+        Self::Filesystem,
+        Self::HttpClient,
+        Self::HttpFramework,
+        Self::Process,
+    ];
+
+    /// The name in a manifest's `type`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Runtime => "runtime",
+            Self::Supervisor => "supervisor",
+            Self::MessageServer => "message-server",
+            Self::Store => "store",
+            Self::Timing => "timing",
+            Self::Random => "random",
+            Self::Environment => "environment",
+            Self::Filesystem => "filesystem",
+            Self::HttpClient => "http-client",
+            Self::HttpFramework => "http-framework",
+            Self::Process => "process",
+        }
+    }
+}
+
+/// What an actor may use: the table `[limits]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Processor time of one call into the guest. Default 5 s. Exceeded: [`TimedOut`](crate::ExitReason::TimedOut).
+    pub call_deadline: Duration,
+    /// How long one host call may take that waits for another actor. Default 30 s. Exceeded: the call gets an error.
+    pub host_deadline: Duration,
+    /// Linear memory in bytes. Default 32 MiB. Exceeded: [`OutOfMemory`](crate::ExitReason::OutOfMemory).
+    pub memory: u64,
+    /// Messages that may wait. Default 1,000. Exceeded: see [`mailbox_overflow`](Self::mailbox_overflow).
+    pub mailbox: u32,
+    /// What happens when a message comes and the mailbox is full. Default: the sender is refused.
+    pub mailbox_overflow: MailboxOverflow,
+    /// Bytes of one message, request or reply. Default 1 MiB. Exceeded: the sender is refused; a reply that is too
+    /// large ends the actor with [`MessageTooLarge`](crate::ExitReason::MessageTooLarge).
+    pub message: u64,
+    /// Bytes of state. Default 8 MiB. Exceeded: [`StateTooLarge`](crate::ExitReason::StateTooLarge).
+    pub state: u64,
+    /// Bytes of one event's payload. Default 2 MiB. Exceeded: [`EventTooLarge`](crate::ExitReason::EventTooLarge).
+    pub event: u64,
+    /// Children that may live at a time. Default 10,000. Exceeded: spawn is refused.
+    pub children: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            call_deadline: Duration::from_secs(5),
+            host_deadline: Duration::from_secs(30),
+            memory: 32 << 20,
+            mailbox: 1_000,
+            mailbox_overflow: MailboxOverflow::Refuse,
+            message: 1 << 20,
+            state: 8 << 20,
+            event: 2 << 20,
+            children: 10_000,
+        }
+    }
+}
+
+/// What happens when a message comes and the mailbox is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailboxOverflow {
+    /// The sender is told; the receiver notices nothing.
+    Refuse,
+    /// The sender is told, and the receiver ends with [`MailboxOverflow`](crate::ExitReason::MailboxOverflow).
+    Exit,
+}
+
+/// When a child that ended is started again. OTP's `restart`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RestartPolicy {
+    /// Always.
+    Permanent,
+    /// When it did not end cleanly.
+    Transient,
+    /// Never.
+    Temporary,
+}
+
+/// How a child is ended. OTP's `shutdown`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shutdown {
+    /// At once. OTP: `brutal_kill`.
+    Kill,
+    /// After its current call, or killed after this time.
+    After(Duration),
+    /// After its current call, however long it takes.
+    Infinity,
+}
+
+impl From<Shutdown> for StopMode {
+    fn from(shutdown: Shutdown) -> Self {
+        match shutdown {
+            Shutdown::Kill => Self::Kill,
+            Shutdown::After(grace) => Self::Graceful(grace),
+            Shutdown::Infinity => Self::Infinity,
+        }
+    }
+}
+
+/// How an actor is treated by its parent's supervisor: the table `[child_spec]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct ChildSpec {
+    /// When it is started again. Default: temporary.
+    pub restart: RestartPolicy,
+    /// How it is ended. Default: after 5 s.
+    pub shutdown: Shutdown,
+}
+
+impl ChildSpec {
+    /// A child spec with this restart policy and the default shutdown.
+    #[must_use]
+    pub fn new(restart: RestartPolicy) -> Self {
+        Self { restart, ..Self::default() }
+    }
+}
+
+impl Default for ChildSpec {
+    fn default() -> Self {
+        Self { restart: RestartPolicy::Temporary, shutdown: Shutdown::After(Duration::from_secs(5)) }
+    }
+}
+
+/// How an actor supervises its children: the table `[supervision]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct SupervisionSpec {
+    /// How many restarts are allowed within `period`, counted over all children. Default 1, as in OTP.
+    pub intensity: u32,
+    /// The window in which restarts are counted. Default 5 s, as in OTP.
+    pub period: Duration,
+}
+
+impl SupervisionSpec {
+    /// A spec with these limits.
+    #[must_use]
+    pub fn new(intensity: u32, period: Duration) -> Self {
+        Self { intensity, period }
+    }
+}
+
+impl Default for SupervisionSpec {
+    fn default() -> Self {
+        Self { intensity: 1, period: Duration::from_secs(5) }
+    }
+}

@@ -1,0 +1,140 @@
+//! Where manifests, and what they refer to, come from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::manifest::{Manifest, ManifestError, ManifestErrorKind};
+
+/// A reference to a manifest, as a user or a guest wrote it. A [`ManifestSource`] gives it its meaning.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ManifestRef(String);
+
+impl ManifestRef {
+    /// The reference as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for ManifestRef {
+    fn from(reference: T) -> Self {
+        Self(reference.into())
+    }
+}
+
+impl fmt::Display for ManifestRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A manifest that was found and parsed.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LoadedManifest {
+    /// What it says.
+    pub manifest: Manifest,
+    /// Its text, exactly: what its digest is made of.
+    pub text: String,
+    /// The name that it has in errors and that relative references inside it start from.
+    pub origin: String,
+}
+
+impl LoadedManifest {
+    /// Parses `text`.
+    ///
+    /// # Errors
+    /// Those of [`Manifest::parse`].
+    pub fn parse(origin: impl Into<String>, text: impl Into<String>) -> Result<Self, ManifestError> {
+        let (origin, text) = (origin.into(), text.into());
+        Ok(Self { manifest: Manifest::parse(&origin, &text)?, text, origin })
+    }
+}
+
+/// Finds manifests and the files that they refer to.
+///
+/// # Contract
+/// - A reference that would leave the source's root, by `..`, by an absolute path or by a link, is
+///   [`OutsideRoot`](ManifestErrorKind::OutsideRoot), whether or not something is there.
+/// - What does not exist is [`NotFound`](ManifestErrorKind::NotFound).
+/// - The same reference may give another content later; callers that need it to be the same compare digests.
+///
+/// Implementations: files inside a folder (`theater-wasm`), [`MapSource`] (tests, machines without a network).
+#[async_trait]
+pub trait ManifestSource: fmt::Debug + Send + Sync + 'static {
+    /// Finds and parses a manifest.
+    ///
+    /// # Errors
+    /// See the contract; those of [`Manifest::parse`] besides.
+    async fn manifest(&self, reference: &ManifestRef) -> Result<LoadedManifest, ManifestError>;
+
+    /// Reads what `manifest` refers to as `reference`: its component, its initial state.
+    ///
+    /// # Errors
+    /// See the contract.
+    async fn read(&self, manifest: &LoadedManifest, reference: &str) -> Result<Bytes, ManifestError>;
+}
+
+/// Manifests and files by name, in memory. References are names; relative ones are not resolved.
+///
+/// # Examples
+/// ```
+/// use theater_core::{ManifestSource, MapSource};
+///
+/// # futures_util::future::FutureExt::now_or_never(async {
+/// let source = MapSource::new()
+///     .with("a.toml", "name = \"a\"\ncomponent = \"a.wasm\"")
+///     .with("a.wasm", &b"\0asm"[..]);
+/// let loaded = source.manifest(&"a.toml".into()).await?;
+/// assert_eq!(source.read(&loaded, &loaded.manifest.component).await?, &b"\0asm"[..]);
+/// # Ok::<(), theater_core::ManifestError>(())
+/// # }).unwrap().unwrap();
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct MapSource {
+    files: BTreeMap<String, Bytes>,
+}
+
+impl MapSource {
+    /// An empty source.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with one more file.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, content: impl Into<Bytes>) -> Self {
+        self.files.insert(name.into(), content.into());
+        self
+    }
+
+    fn get(&self, name: &str) -> Result<Bytes, ManifestError> {
+        if name.starts_with('/') || name.split('/').any(|part| part == "..") {
+            let kind = ManifestErrorKind::OutsideRoot { root: "(memory)".to_owned() };
+            return Err(ManifestError::new(crate::error::printable(name), kind));
+        }
+        self.files
+            .get(name)
+            .cloned()
+            .ok_or_else(|| ManifestError::new(crate::error::printable(name), ManifestErrorKind::NotFound))
+    }
+}
+
+#[async_trait]
+impl ManifestSource for MapSource {
+    async fn manifest(&self, reference: &ManifestRef) -> Result<LoadedManifest, ManifestError> {
+        let bytes = self.get(reference.as_str())?;
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|_| ManifestError::new(reference.as_str(), ManifestErrorKind::NotText))?;
+        LoadedManifest::parse(reference.as_str(), text)
+    }
+
+    async fn read(&self, _manifest: &LoadedManifest, reference: &str) -> Result<Bytes, ManifestError> {
+        self.get(reference)
+    }
+}
