@@ -1,1 +1,24 @@
-//! Placeholder.
+//! Hash-chained event logs: hashing, appending, verifying, storing and exporting.
+//!
+//! - [`hash`] computes hashes; nothing else does.
+//! - [`Chain`] seals events onto a head. Pure: time comes in, events come out.
+//! - [`verify()`] and [`Verifier`] check a chain event by event and name the first fault.
+//! - [`ChainStore`] keeps chains; [`MemoryStore`] does so in memory.
+//! - [`jsonl`] is the export format, one event a line, and [`verify_export`] checks a whole export with the anchors of
+//!   its supervision tree.
+//!
+//! The format is on one page: `docs/chain-format.md`.
+
+#![forbid(unsafe_code)]
+
+mod chain;
+mod export;
+pub mod hash;
+pub mod jsonl;
+mod store;
+mod verify;
+
+pub use chain::{Chain, Head};
+pub use export::{ExportError, ExportErrorKind, ExportReport, verify_export};
+pub use store::{AppendError, ChainStore, MemoryStore, ReadError};
+pub use verify::{ChainError, ChainErrorKind, Verifier, verify, verify_anchor};

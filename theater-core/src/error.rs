@@ -26,6 +26,18 @@ pub enum ActorError {
         /// The id.
         id: ActorId,
     },
+    /// A guest addressed an actor that does not exist.
+    #[error("no actor `{id}`")]
+    NotFound {
+        /// What the caller gave, cut to a printable length.
+        id: String,
+    },
+    /// A guest named a channel that does not exist or that it is not an end of.
+    #[error("no channel `{id}` of this actor")]
+    NoSuchChannel {
+        /// What the caller gave, cut to a printable length.
+        id: String,
+    },
     /// The manifest could not be found, read or understood.
     #[error(transparent)]
     Manifest(#[from] ManifestError),

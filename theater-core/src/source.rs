@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -32,16 +33,16 @@ impl fmt::Display for ManifestRef {
     }
 }
 
-/// A manifest that was found and parsed.
+/// A manifest that was found and parsed. Cheap to clone.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LoadedManifest {
     /// What it says.
-    pub manifest: Manifest,
+    pub manifest: Arc<Manifest>,
     /// Its text, exactly: what its digest is made of.
-    pub text: String,
+    pub text: Arc<str>,
     /// The name that it has in errors and that relative references inside it start from.
-    pub origin: String,
+    pub origin: Arc<str>,
 }
 
 impl LoadedManifest {
@@ -49,9 +50,9 @@ impl LoadedManifest {
     ///
     /// # Errors
     /// Those of [`Manifest::parse`].
-    pub fn parse(origin: impl Into<String>, text: impl Into<String>) -> Result<Self, ManifestError> {
+    pub fn parse(origin: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Result<Self, ManifestError> {
         let (origin, text) = (origin.into(), text.into());
-        Ok(Self { manifest: Manifest::parse(&origin, &text)?, text, origin })
+        Ok(Self { manifest: Arc::new(Manifest::parse(&origin, &text)?), text, origin })
     }
 }
 
@@ -96,7 +97,14 @@ pub trait ManifestSource: fmt::Debug + Send + Sync + 'static {
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct MapSource {
-    files: BTreeMap<String, Bytes>,
+    files: BTreeMap<String, File>,
+}
+
+#[derive(Debug, Clone)]
+struct File {
+    content: Bytes,
+    /// Filled when the file is first used as a manifest: it never changes, so it is parsed once.
+    parsed: Arc<OnceLock<Result<LoadedManifest, ManifestError>>>,
 }
 
 impl MapSource {
@@ -109,18 +117,17 @@ impl MapSource {
     /// The same with one more file.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, content: impl Into<Bytes>) -> Self {
-        self.files.insert(name.into(), content.into());
+        self.files.insert(name.into(), File { content: content.into(), parsed: Arc::default() });
         self
     }
 
-    fn get(&self, name: &str) -> Result<Bytes, ManifestError> {
+    fn get(&self, name: &str) -> Result<&File, ManifestError> {
         if name.starts_with('/') || name.split('/').any(|part| part == "..") {
             let kind = ManifestErrorKind::OutsideRoot { root: "(memory)".to_owned() };
             return Err(ManifestError::new(crate::error::printable(name), kind));
         }
         self.files
             .get(name)
-            .cloned()
             .ok_or_else(|| ManifestError::new(crate::error::printable(name), ManifestErrorKind::NotFound))
     }
 }
@@ -128,13 +135,16 @@ impl MapSource {
 #[async_trait]
 impl ManifestSource for MapSource {
     async fn manifest(&self, reference: &ManifestRef) -> Result<LoadedManifest, ManifestError> {
-        let bytes = self.get(reference.as_str())?;
-        let text = std::str::from_utf8(&bytes)
-            .map_err(|_| ManifestError::new(reference.as_str(), ManifestErrorKind::NotText))?;
-        LoadedManifest::parse(reference.as_str(), text)
+        let file = self.get(reference.as_str())?;
+        let parse = || {
+            let text = std::str::from_utf8(&file.content)
+                .map_err(|_| ManifestError::new(reference.as_str(), ManifestErrorKind::NotText))?;
+            LoadedManifest::parse(reference.as_str(), text)
+        };
+        file.parsed.get_or_init(parse).clone()
     }
 
     async fn read(&self, _manifest: &LoadedManifest, reference: &str) -> Result<Bytes, ManifestError> {
-        self.get(reference)
+        Ok(self.get(reference)?.content.clone())
     }
 }

@@ -1,1 +1,25 @@
-//! Placeholder.
+//! Erlang-style supervision over any [`ActorRuntime`](theater_core::ActorRuntime).
+//!
+//! Two halves:
+//! - **The rules.** [`Machine`] decides, without clock, I/O or async, what happens when a child ends: see [`restarts`] for
+//!   when it is started again and [`Intensity`] for how often. The driver behind [`SupervisorHost::start`] performs
+//!   what the machine decides and decides nothing itself.
+//! - **The host functions.** [`SupervisorHost`] is what a supervising actor sees as `theater:simple/supervisor`: seven
+//!   functions, each refused for anything but an own child and recorded in the caller's chain.
+//!
+//! `examples/closures.rs` implements `ActorRuntime` with plain closures and gets both.
+
+#![forbid(unsafe_code)]
+
+mod driver;
+mod error;
+mod event;
+mod host;
+mod machine;
+
+pub use error::{Result, SupervisorError};
+pub use event::{Decision, SupervisionReport, SupervisorCall, SupervisorEvent, SupervisorOutcome};
+pub use host::{SupervisorHost, SupervisorHostBuilder, SupervisorHostConfig};
+pub use machine::{
+    Action, CallId, ChildKey, Input, Intensity, Machine, Outcome, Request, Tick, Verdict, restarts,
+};

@@ -1,0 +1,220 @@
+//! Verification: is this the chain that was written, and if not, where does it break and how?
+
+use theater_core::{ChainEvent, ChainId, EventHash, EventKind};
+
+use crate::chain::Head;
+use crate::hash::{self, HeaderError};
+
+/// The first fault of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("event {index}: {kind}")]
+#[non_exhaustive]
+pub struct ChainError {
+    /// The position of the event that is at fault, counted from 0 as it was given.
+    pub index: u64,
+    /// What is wrong with it.
+    #[source]
+    pub kind: ChainErrorKind,
+}
+
+/// What is wrong with an event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChainErrorKind {
+    /// There is no event at all.
+    #[error("the chain is empty")]
+    Empty,
+    /// A version or flag that this program does not read.
+    #[error(transparent)]
+    Unsupported(#[from] HeaderError),
+    /// The first event is not a genesis event, or a later one is.
+    #[error("kind {found} in this place; the genesis event is the first and only the first")]
+    Genesis {
+        /// The kind.
+        found: EventKind,
+    },
+    /// Events are missing, doubled or out of order.
+    #[error("position {found} where {expected} must follow: an event is missing, doubled or out of order")]
+    Sequence {
+        /// The position that had to come.
+        expected: u64,
+        /// The position in the header.
+        found: u64,
+    },
+    /// The event belongs to another chain.
+    #[error("belongs to chain {found}, not to {expected}")]
+    ForeignChain {
+        /// The chain that is verified.
+        expected: ChainId,
+        /// The chain in the header.
+        found: ChainId,
+    },
+    /// The event does not follow the one before.
+    #[error("follows event {found}, but the event before is {expected}")]
+    Parent {
+        /// The hash of the event before.
+        expected: EventHash,
+        /// The hash in the header.
+        found: EventHash,
+    },
+    /// The writer's term went back.
+    #[error("epoch {found} after epoch {before}")]
+    Epoch {
+        /// The epoch of the event before.
+        before: u32,
+        /// The epoch in the header.
+        found: u32,
+    },
+    /// The payload has another length than was sealed.
+    #[error("the payload has {found} bytes, {expected} were sealed")]
+    PayloadLength {
+        /// The length in the header.
+        expected: u64,
+        /// The length of the payload.
+        found: u64,
+    },
+    /// The payload is not what was sealed.
+    #[error("the payload is not what was sealed")]
+    Payload,
+    /// The header is not what was sealed.
+    #[error("the header is not what was sealed: its hash is {actual}, not {found}")]
+    Hash {
+        /// The hash of the header as it is.
+        actual: EventHash,
+        /// The hash that the event claims.
+        found: EventHash,
+    },
+    /// The chain ends before a point that somebody remembers.
+    #[error("the chain has {found} events, but had {expected}: its end was cut off")]
+    Cut {
+        /// The length that is remembered.
+        expected: u64,
+        /// The length that is there.
+        found: u64,
+    },
+    /// The chain is not the one that somebody remembers.
+    #[error("event hash {found} where {expected} is remembered: the chain was rewritten")]
+    Anchor {
+        /// The hash that is remembered.
+        expected: EventHash,
+        /// The hash that is there.
+        found: EventHash,
+    },
+}
+
+/// Checks a chain event by event, in constant memory.
+///
+/// It notices any change of any byte, and any event that is missing, doubled, out of order or from elsewhere. What it
+/// cannot notice alone is a cut end: compare [`head`](Self::head) with one that was kept elsewhere, or use
+/// [`verify_anchor`].
+#[derive(Debug, Clone, Default)]
+pub struct Verifier {
+    head: Option<Head>,
+    last_time: u64,
+    regressions: u64,
+}
+
+impl Verifier {
+    /// Before the first event.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Checks the next event.
+    ///
+    /// # Errors
+    /// The event's fault. The verifier stays before it.
+    pub fn push(&mut self, event: &ChainEvent) -> Result<(), ChainError> {
+        let index = self.head.map_or(0, |head| head.length);
+        self.check(event).map_err(|kind| ChainError { index, kind })?;
+        self.regressions += u64::from(event.header.time < self.last_time);
+        self.last_time = event.header.time;
+        self.head = Some(Head::after(event));
+        Ok(())
+    }
+
+    fn check(&self, event: &ChainEvent) -> Result<(), ChainErrorKind> {
+        let header = &event.header;
+        hash::check_supported(header)?;
+        let expected = self.head.map_or(0, |head| head.length);
+        if header.seq != expected {
+            return Err(ChainErrorKind::Sequence { expected, found: header.seq });
+        }
+        if (header.kind == EventKind::GENESIS) != (expected == 0) {
+            return Err(ChainErrorKind::Genesis { found: header.kind });
+        }
+        if header.payload_len != event.payload.len() as u64 {
+            let found = event.payload.len() as u64;
+            return Err(ChainErrorKind::PayloadLength { expected: header.payload_len, found });
+        }
+        if header.payload_hash != hash::payload_hash(&event.payload) {
+            return Err(ChainErrorKind::Payload);
+        }
+        let chain_id = self.head.map_or_else(|| hash::chain_id(&event.payload), |head| head.chain_id);
+        if header.chain_id != chain_id {
+            return Err(ChainErrorKind::ForeignChain { expected: chain_id, found: header.chain_id });
+        }
+        let prev = self.head.map_or(EventHash::ZERO, |head| head.hash);
+        if header.prev != prev {
+            return Err(ChainErrorKind::Parent { expected: prev, found: header.prev });
+        }
+        if let Some(before) = self.head.map(|head| head.epoch).filter(|before| *before > header.epoch) {
+            return Err(ChainErrorKind::Epoch { before, found: header.epoch });
+        }
+        let actual = hash::event_hash(header);
+        if actual != event.hash {
+            return Err(ChainErrorKind::Hash { actual, found: event.hash });
+        }
+        Ok(())
+    }
+
+    /// The head of what was checked so far; `None` before the first event.
+    #[must_use]
+    pub fn head(&self) -> Option<Head> {
+        self.head
+    }
+
+    /// How often an event was older than the one before it: a clock that was set back. No fault, but worth knowing.
+    #[must_use]
+    pub fn time_regressions(&self) -> u64 {
+        self.regressions
+    }
+}
+
+/// Checks a whole chain and returns its head.
+///
+/// # Errors
+/// The first fault.
+pub fn verify<'a>(events: impl IntoIterator<Item = &'a ChainEvent>) -> Result<Head, ChainError> {
+    let mut verifier = Verifier::new();
+    events.into_iter().try_for_each(|event| verifier.push(event))?;
+    verifier.head().ok_or(ChainError { index: 0, kind: ChainErrorKind::Empty })
+}
+
+/// Checks a whole chain against a position that was remembered: `length` events, the last of them with this hash.
+///
+/// # Errors
+/// The first fault; [`Cut`](ChainErrorKind::Cut) or [`Anchor`](ChainErrorKind::Anchor) if the chain is sound but not the
+/// one that is remembered.
+pub fn verify_anchor<'a>(
+    events: impl IntoIterator<Item = &'a ChainEvent>,
+    length: u64,
+    hash: EventHash,
+) -> Result<Head, ChainError> {
+    let mut verifier = Verifier::new();
+    for event in events {
+        verifier.push(event)?;
+        if event.header.seq + 1 == length && event.hash != hash {
+            let kind = ChainErrorKind::Anchor { expected: hash, found: event.hash };
+            return Err(ChainError { index: event.header.seq, kind });
+        }
+    }
+    match verifier.head() {
+        Some(head) if head.length >= length => Ok(head),
+        head => {
+            let found = head.map_or(0, |head| head.length);
+            Err(ChainError { index: found, kind: ChainErrorKind::Cut { expected: length, found } })
+        }
+    }
+}

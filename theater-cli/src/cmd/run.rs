@@ -1,0 +1,227 @@
+//! `theater run`: start an app, show what happens, end it well.
+
+use std::path::Path;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, anyhow};
+use theater_core::{ActorError, ActorRuntime, ExitReason, SpawnRequest};
+use theater_wasm::{FileSource, WasmRuntime};
+
+use crate::app::App;
+use crate::args::RunArgs;
+use crate::chain_file::PendingFile;
+use crate::exit_code::Exit;
+use crate::export::{self, Tally};
+use crate::failure::{Failure, OrExit};
+use crate::output::{self, Format, Printer};
+use crate::render::Renderer;
+use crate::signals::{Signal, Signals};
+use crate::style;
+
+use super::summary::{Outcome, Records};
+
+/// Runs the app until its root actor has ended.
+pub(crate) async fn run(args: RunArgs, verbose: u8) -> Result<Exit, Failure> {
+    let app = App::locate(&args.app, args.root.as_deref()).or_exit(Exit::NotStarted)?;
+    if let Some(path) = &args.chain_out {
+        // Better now than after an hour's run.
+        PendingFile::probe(path).with_context(|| cannot_write(path)).or_exit(Exit::Io)?;
+    }
+    // From here on the tree is ended before the process is.
+    let signals = Signals::listen().context("could not listen for signals").or_exit(Exit::NotStarted)?;
+    let runtime = runtime(&app, &args)?;
+    let format = if args.json {
+        Format::Json
+    } else {
+        Format::Human(Renderer::new(now(), style::wanted(&std::io::stdout()), verbose > 0))
+    };
+    let printer = Printer::start(runtime.watch(), format)
+        .context("could not start a thread")
+        .or_exit(Exit::NotStarted)?;
+    Run { app, args, runtime, signals, printer, begun: Instant::now(), asked: Asked::default() }
+        .finish()
+        .await
+}
+
+fn runtime(app: &App, args: &RunArgs) -> Result<WasmRuntime, Failure> {
+    let source = FileSource::new(&app.root)
+        .with_context(|| format!("could not use {} as the root of manifests", app.root.display()))
+        .or_exit(Exit::NotStarted)?;
+    WasmRuntime::builder(source)
+        .config(|config| {
+            config.shutdown_deadline = args.grace;
+            config.orphan_deadline = args.grace;
+        })
+        .build()
+        .context("could not set up the WebAssembly engine")
+        .or_exit(Exit::NotStarted)
+}
+
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn cannot_write(path: &Path) -> String {
+    format!("could not write the event chains to {}", path.display())
+}
+
+/// A run in progress.
+struct Run {
+    app: App,
+    args: RunArgs,
+    runtime: WasmRuntime,
+    signals: Signals,
+    printer: Printer,
+    begun: Instant,
+    asked: Asked,
+}
+
+/// Who has asked the run to end.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    signals: u32,
+    /// The code of the first who asked.
+    pub(super) exit: Option<Exit>,
+    /// What went wrong with standard output, unless its reader just went away.
+    pub(super) output: Option<std::io::Error>,
+}
+
+/// How the tree ended.
+pub(super) enum Ended {
+    /// The root actor ran, and ended.
+    Root(ExitReason),
+    /// It did not come to run.
+    NotStarted(ActorError),
+    /// Somebody did not want to wait any longer.
+    Abandoned,
+}
+
+impl Run {
+    async fn finish(mut self) -> Result<Exit, Failure> {
+        let ended = self.live().await;
+        if let Ended::Abandoned = ended {
+            return Ok(self.abandon());
+        }
+        let tally = Tally::take(&**self.runtime.chain_store()).await.or_exit(Exit::Io);
+        let written = self.write_chains().await;
+        let outcome =
+            Outcome::new(&self.app, &self.asked, self.begun.elapsed(), ended, Records { tally, written });
+        let last =
+            if self.args.json { output::json_line(&outcome.object(&self.asked)) } else { String::new() };
+        tokio::select! {
+            printed = self.printer.finish(&last) => {
+                if let Err(error) = printed {
+                    self.asked.broken(error);
+                }
+            }
+            // Whoever reads does not read, and the user does not wait.
+            signal = self.signals.next() => return Ok(self.asked.exit.unwrap_or(signal.exit())),
+        }
+        outcome.explain(&self.app, &self.args, &self.asked);
+        let exit = outcome.exit(&self.asked);
+        match self.asked.output.take() {
+            Some(error) => {
+                Err(Failure::new(exit, anyhow!(error).context("could not write to standard output")))
+            }
+            None => Ok(exit),
+        }
+    }
+
+    /// From the start to the end of the tree. Whoever asks for the end is answered while events go on being printed.
+    async fn live(&mut self) -> Ended {
+        let runtime = self.runtime.clone();
+        let mut exits = runtime.exits(None);
+        let request = SpawnRequest::new(None, self.app.manifest.clone());
+        let mut spawn = std::pin::pin!(runtime.spawn(request));
+        let mut starting = true;
+        let ended = loop {
+            tokio::select! {
+                started = &mut spawn, if starting => match started {
+                    Ok(_) => starting = false,
+                    Err(error) => break Ended::NotStarted(error),
+                },
+                Some(exit) = exits.next() => break Ended::Root(exit.reason),
+                signal = self.signals.next() => {
+                    if self.on_signal(signal) {
+                        return Ended::Abandoned;
+                    }
+                }
+                error = self.printer.broken() => {
+                    self.asked.broken(error);
+                    self.stop();
+                }
+            }
+        };
+        // The root's descendants have ended with it; what is left to do is quick, and not to be left out.
+        loop {
+            tokio::select! {
+                () = runtime.shutdown() => return ended,
+                signal = self.signals.next() => {
+                    if self.on_signal(signal) {
+                        return Ended::Abandoned;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Stops the tree, kills it, or gives up: whether the run is to be left as it is.
+    fn on_signal(&mut self, signal: Signal) -> bool {
+        self.asked.signals += 1;
+        self.asked.exit.get_or_insert(signal.exit());
+        match self.asked.signals {
+            1 => {
+                let grace = humantime::format_duration(self.args.grace);
+                output::diagnostic(&format!("stopping, for {grace} at most; once more to kill"));
+                self.stop();
+                false
+            }
+            2 => {
+                output::diagnostic("killing; once more to leave without the event chains");
+                let runtime = self.runtime.clone();
+                tokio::spawn(async move { runtime.kill().await });
+                false
+            }
+            _ => true,
+        }
+    }
+
+    fn stop(&self) {
+        let runtime = self.runtime.clone();
+        tokio::spawn(async move { runtime.shutdown().await });
+    }
+
+    fn abandon(&self) -> Exit {
+        if let Some(path) = &self.args.chain_out {
+            output::diagnostic(&format!("warning: left without writing {}", path.display()));
+        }
+        self.asked.exit.unwrap_or(Exit::Interrupted)
+    }
+
+    async fn write_chains(&self) -> Option<Result<(), Failure>> {
+        let path = self.args.chain_out.as_deref()?;
+        let write = async {
+            let mut file = PendingFile::create(path)?;
+            export::write(&**self.runtime.chain_store(), &mut file).await?;
+            file.commit()?;
+            anyhow::Ok(())
+        };
+        Some(write.await.with_context(|| cannot_write(path)).or_exit(Exit::Io))
+    }
+}
+
+impl Asked {
+    /// Whether somebody has asked at all.
+    pub(super) fn is_asked(&self) -> bool {
+        self.exit.is_some() || self.output.is_some()
+    }
+
+    fn broken(&mut self, error: std::io::Error) {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            self.exit.get_or_insert(Exit::BrokenPipe);
+        } else {
+            self.output = Some(error);
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What the command prints, and the thread that prints what happens.
+
+use std::io::{self, Write as _};
+
+use serde::Serialize;
+use theater_core::{ActorId, ExitReason, Incarnation};
+use theater_wasm::{LifecycleEvent, LifecycleKind, LifecycleStream, Watched};
+use tokio::sync::oneshot;
+
+use crate::decision::Decision;
+use crate::render::Renderer;
+
+/// Prints to standard error. If that is gone as well, there is nobody to tell.
+pub(crate) fn diagnostic(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// A lifecycle event, as far as it is shown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub(crate) time: u64,
+    pub(crate) actor: ActorId,
+    pub(crate) name: &'a str,
+    pub(crate) parent: Option<ActorId>,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) kind: &'a LifecycleKind,
+}
+
+impl<'a> From<&'a LifecycleEvent> for Seen<'a> {
+    fn from(event: &'a LifecycleEvent) -> Self {
+        Self {
+            time: event.time,
+            actor: event.actor,
+            name: &event.name,
+            parent: event.parent,
+            incarnation: event.incarnation,
+            kind: &event.kind,
+        }
+    }
+}
+
+/// How lifecycle events are shown.
+#[derive(Debug)]
+pub(crate) enum Format {
+    /// Aligned lines.
+    Human(Renderer),
+    /// One JSON object per line.
+    Json,
+}
+
+impl Format {
+    fn line(&mut self, watched: &Watched) -> String {
+        match (self, watched) {
+            (Self::Human(renderer), Watched::Event(event)) => renderer.event(&Seen::from(event)),
+            (Self::Human(renderer), Watched::Gap(lost)) => renderer.gap(*lost),
+            (Self::Json, Watched::Event(event)) => json_line(&EventObject::new(&Seen::from(event))),
+            (Self::Json, Watched::Gap(lost)) => json_line(&GapObject { r#type: "gap", lost: *lost }),
+            // An item that a later runtime adds.
+            (_, other) => {
+                tracing::debug!(?other, "not shown");
+                String::new()
+            }
+        }
+    }
+}
+
+/// An object as one line of text.
+pub(crate) fn json_line(object: &impl Serialize) -> String {
+    let mut line = serde_json::to_string(object).expect("objects have text keys and plain values");
+    line.push('\n');
+    line
+}
+
+/// A moment as JSON shows it: RFC 3339 in UTC, to the nanosecond.
+pub(crate) fn timestamp(nanos: u64) -> String {
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(nanos);
+    humantime::format_rfc3339_nanos(time).to_string()
+}
+
+/// `docs/cli.md` documents the fields: they are added to, never renamed.
+#[derive(Debug, Serialize)]
+struct EventObject<'a> {
+    r#type: &'static str,
+    time: String,
+    actor: ActorId,
+    name: &'a str,
+    parent: Option<ActorId>,
+    incarnation: Incarnation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<theater_core::event::payload::Origin>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<ReasonObject<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<Decision>,
+}
+
+/// An exit reason: its name for machines, its text for people.
+#[derive(Debug, Serialize)]
+pub(crate) struct ReasonObject<'a> {
+    name: &'static str,
+    text: String,
+    clean: bool,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    backtrace: &'a [String],
+}
+
+impl<'a> From<&'a ExitReason> for ReasonObject<'a> {
+    fn from(reason: &'a ExitReason) -> Self {
+        let backtrace: &[String] = match reason {
+            ExitReason::Trapped { backtrace, .. } => backtrace,
+            _ => &[],
+        };
+        Self { name: reason.name(), text: reason.to_string(), clean: reason.is_clean(), backtrace }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct GapObject {
+    r#type: &'static str,
+    lost: u64,
+}
+
+impl<'a> EventObject<'a> {
+    fn new(seen: &Seen<'a>) -> Self {
+        let mut object = Self {
+            r#type: "unknown",
+            time: timestamp(seen.time),
+            actor: seen.actor,
+            name: seen.name,
+            parent: seen.parent,
+            incarnation: seen.incarnation,
+            origin: None,
+            reason: None,
+            message: None,
+            decision: None,
+        };
+        match seen.kind {
+            LifecycleKind::Started { origin } => {
+                object.r#type = "started";
+                object.origin = Some(*origin);
+            }
+            LifecycleKind::StartFailed { reason } => {
+                object.r#type = "start-failed";
+                object.reason = Some(reason.into());
+            }
+            LifecycleKind::Exited { reason } => {
+                object.r#type = "exited";
+                object.reason = Some(reason.into());
+            }
+            LifecycleKind::Log { message } => {
+                object.r#type = "log";
+                object.message = Some(message);
+            }
+            LifecycleKind::Supervision { payload } => {
+                object.r#type = "supervision";
+                object.decision = Some(Decision::read(payload));
+            }
+            // A kind that a later runtime adds keeps the type `unknown`.
+            _ => {}
+        }
+        object
+    }
+}
+
+/// Prints what happens, from a thread of its own: a reader that is slow delays this thread and nobody else.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    end: Option<oneshot::Sender<String>>,
+    /// How printing ended; `None` when that has been told.
+    outcome: Option<oneshot::Receiver<io::Result<()>>>,
+}
+
+impl Printer {
+    /// Starts printing `stream` to standard output.
+    pub(crate) fn start(stream: LifecycleStream, format: Format) -> io::Result<Self> {
+        let (end, ended) = oneshot::channel();
+        let (finish, outcome) = oneshot::channel();
+        let handle = tokio::runtime::Handle::current();
+        std::thread::Builder::new().name("printer".to_owned()).spawn(move || {
+            // Whoever listens may be gone: then the run is over anyway.
+            let _ = finish.send(handle.block_on(print(stream, format, ended)));
+        })?;
+        Ok(Self { end: Some(end), outcome: Some(outcome) })
+    }
+
+    /// Why nothing more can be printed, when that is so. Cancel-safe; answers once.
+    pub(crate) async fn broken(&mut self) -> io::Error {
+        loop {
+            if let Err(error) = self.outcome().await {
+                return error;
+            }
+        }
+    }
+
+    /// Prints what has happened up to now, then `last`. Cancel-safe, if called again after that.
+    ///
+    /// # Errors
+    /// If it could not be printed, unless [`broken`](Self::broken) has said so.
+    pub(crate) async fn finish(&mut self, last: &str) -> io::Result<()> {
+        if let Some(end) = self.end.take() {
+            // The thread may have ended: then it cannot print anything more.
+            let _ = end.send(last.to_owned());
+        }
+        if self.outcome.is_some() { self.outcome().await } else { Ok(()) }
+    }
+
+    async fn outcome(&mut self) -> io::Result<()> {
+        let Some(outcome) = &mut self.outcome else { return std::future::pending().await };
+        let outcome = outcome.await;
+        self.outcome = None;
+        outcome.unwrap_or_else(|_| Err(io::Error::other("the thread that prints has panicked")))
+    }
+}
+
+async fn print(
+    mut stream: LifecycleStream,
+    mut format: Format,
+    mut ended: oneshot::Receiver<String>,
+) -> io::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout());
+    let last = loop {
+        let watched = tokio::select! {
+            biased;
+            last = &mut ended => break last,
+            watched = stream.next() => watched,
+        };
+        let Some(watched) = watched else { break ended.await };
+        out.write_all(format.line(&watched).as_bytes())?;
+        // One write for a burst, none left behind after it.
+        while let Some(watched) = stream.try_next() {
+            out.write_all(format.line(&watched).as_bytes())?;
+        }
+        out.flush()?;
+    };
+    while let Some(watched) = stream.try_next() {
+        out.write_all(format.line(&watched).as_bytes())?;
+    }
+    out.write_all(last.unwrap_or_default().as_bytes())?;
+    out.flush()
+}

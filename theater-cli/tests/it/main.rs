@@ -1,0 +1,8 @@
+//! The built `theater` command, on real apps and real files.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod orders;
+mod refusals;
+mod signals;
+mod support;
+mod verify;

@@ -1,0 +1,123 @@
+//! Ends that are asked for from outside.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use crate::support::*;
+
+/// Name and what happened, for each line that tells an end, in order.
+fn ends(stdout: &str) -> Vec<(&str, &str)> {
+    let end = |line| {
+        let mut columns = str::split_whitespace(line).skip(1);
+        let (name, what) = (columns.next()?, columns.nth(1)?);
+        ["completed", "stopped", "killed", "crashed"].contains(&what).then_some((name, what))
+    };
+    stdout.lines().filter_map(end).collect()
+}
+
+/// The short ids of the actors whose lines have `what`, in order.
+fn ids<'a>(stdout: &'a str, what: &[&str]) -> Vec<&'a str> {
+    let of_interest = |line: &&str| what.iter().any(|what| line.contains(&format!("  {what}")));
+    stdout.lines().filter(of_interest).map(|line| line.split_whitespace().nth(2).unwrap()).collect()
+}
+
+fn start(app: &Folder, more: &[&str]) -> Running {
+    let mut running = Running::start(theater().arg("run").arg(app.path("app.toml")).args(more));
+    // The desk and its three workers.
+    running.wait_for("  started", 4);
+    running
+}
+
+#[test]
+fn ctrl_c_stops_the_latest_first_and_ends_with_130_and_with_chains_that_verify() {
+    let app = busy_desk("200ms");
+    let chains = app.path("chains.jsonl");
+    let running = start(&app, &["--chain-out", chains.to_str().unwrap()]);
+    running.signal("INT");
+    let ended = running.end_within(Duration::from_secs(20));
+
+    assert_eq!(ended.code, Some(130), "{ended}");
+    // The first worker is busy for ever, so it does not end within its grace.
+    let expected = [("worker", "stopped"), ("worker", "stopped"), ("worker", "killed"), ("desk", "stopped")];
+    assert_eq!(ends(&ended.stdout), expected, "{ended}");
+    let workers: Vec<_> = {
+        let desk = ids(&ended.stdout, &["stopped"]).pop().unwrap();
+        ids(&ended.stdout, &["started"]).into_iter().filter(|id| *id != desk).collect()
+    };
+    let mut stopped = ids(&ended.stdout, &["stopped", "killed"]);
+    stopped.pop();
+    stopped.reverse();
+    assert_eq!(stopped, workers, "{ended}");
+    assert!(ended.stderr.contains("once more to kill"), "{ended}");
+    let verified = verify(&chains);
+    assert_eq!(verified.code, Some(0), "{verified}");
+}
+
+#[test]
+fn sigterm_stops_the_tree_and_ends_with_143() {
+    let app = busy_desk("kill");
+    let running = start(&app, &["--json"]);
+    running.signal("TERM");
+    let ended = running.end_within(Duration::from_secs(20));
+    assert_eq!(ended.code, Some(143), "{ended}");
+    let last: serde_json::Value = serde_json::from_str(ended.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["type"], &last["exit_code"]), (&"summary".into(), &143.into()), "{ended}");
+}
+
+#[test]
+fn a_second_ctrl_c_kills_a_tree_with_a_guest_that_spins_at_once() {
+    let app = busy_desk("infinity");
+    let mut running = start(&app, &["--grace", "1h"]);
+    running.signal("INT");
+    // Those that are idle stop; the one that spins is waited for.
+    running.wait_for("  stopped", 2);
+    let begun = Instant::now();
+    running.signal("INT");
+    let ended = running.end_within(Duration::from_secs(10));
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert_eq!(ended.code, Some(130), "{ended}");
+    assert_eq!(ends(&ended.stdout).last(), Some(&("desk", "killed")), "{ended}");
+    assert!(ends(&ended.stdout).contains(&("worker", "killed")), "{ended}");
+}
+
+#[test]
+fn an_app_that_is_still_in_init_can_be_interrupted() {
+    let app = Folder::new().with_example("components/worker.wasm").with("start", "spin-init").with(
+        "app.toml",
+        "name = \"spinner\"\ncomponent = \"worker.wasm\"\ninit_state = \"start\"\n\
+             [[handlers]]\ntype = \"message-server\"\n[limits]\ncall_deadline = \"1h\"\n",
+    );
+    let running = Running::start(theater().arg("run").arg(app.path("app.toml")).args(["--grace", "100ms"]));
+    // Nothing is printed before `init` has ended.
+    std::thread::sleep(Duration::from_secs(1));
+    running.signal("INT");
+    let ended = running.end_within(Duration::from_secs(20));
+    assert_eq!(ended.code, Some(130), "{ended}");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_run_without_a_word() {
+    let mut running = Running::start(theater().arg("run").arg(examples().join("orders/app.toml")));
+    running.wait_for("  started", 1);
+    let mut child = running.stop_reading();
+    let code = child.wait().unwrap().code();
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!((code, stderr.as_str()), (Some(141), ""));
+}
+
+#[test]
+fn a_reader_that_does_not_read_does_not_hold_up_the_tree() {
+    let folder = Folder::new();
+    let chains = folder.path("chains.jsonl");
+    let app = examples().join("orders/app.toml");
+    let running = Running::start(theater().arg("run").arg(app).arg("--chain-out").arg(&chains));
+    // Nothing of standard output is read until the tree has ended and its chains are written.
+    let begun = Instant::now();
+    while !chains.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "the tree has not ended");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let ended = running.end_within(Duration::from_secs(20));
+    assert_eq!(ended.code, Some(0), "{ended}");
+}

@@ -1,0 +1,170 @@
+//! Small apps on disk, and ways to run the command on them.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// The example apps of this repository.
+pub(crate) fn examples() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples"))
+}
+
+/// The command, free of what the environment of the tests would change about its output.
+pub(crate) fn theater() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_theater"));
+    command.env_remove("RUST_LOG").env_remove("NO_COLOR").env("RUST_BACKTRACE", "0").stdin(Stdio::null());
+    command
+}
+
+/// A folder with files of an app.
+pub(crate) struct Folder(TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    /// Adds a file.
+    pub(crate) fn with(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+        self
+    }
+
+    /// Adds a copy of an example's file, under the same name.
+    pub(crate) fn with_example(self, example: &str) -> Self {
+        let source = examples().join(example);
+        let content = std::fs::read(&source).unwrap_or_else(|error| panic!("{}: {error}", source.display()));
+        let name = source.file_name().unwrap().to_str().unwrap().to_owned();
+        self.with(&name, content)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+/// An order desk whose first worker never ends with its first order: a tree that runs until somebody ends it.
+///
+/// `shutdown` is how its workers are to be stopped.
+pub(crate) fn busy_desk(shutdown: &str) -> Folder {
+    let order = r#"{"quantity":1,"unit_price_cents":100,"markdown":{"percent":0,"until_cents":1}}"#;
+    Folder::new()
+        .with_example("orders/order-desk.wasm")
+        .with_example("orders/order-worker.wasm")
+        .with("orders.jsonl", format!("{order}\n"))
+        .with(
+            "app.toml",
+            "name = \"desk\"\ncomponent = \"order-desk.wasm\"\ninit_state = \"orders.jsonl\"\n\
+             [[handlers]]\ntype = \"message-server\"\n[[handlers]]\ntype = \"supervisor\"\n\
+             [limits]\nhost_deadline = \"1h\"\n",
+        )
+        .with(
+            "worker.toml",
+            format!(
+                "name = \"worker\"\ncomponent = \"order-worker.wasm\"\n[[handlers]]\ntype = \"message-server\"\n\
+                 [limits]\ncall_deadline = \"1h\"\n[child_spec]\nrestart = \"transient\"\nshutdown = \"{shutdown}\"\n"
+            ),
+        )
+}
+
+/// What a command left behind.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "code {:?}\n-- stdout\n{}-- stderr\n{}", self.code, self.stdout, self.stderr)
+    }
+}
+
+/// Runs the command to its end.
+pub(crate) fn ended(command: &mut Command) -> Ended {
+    command.output().unwrap().into()
+}
+
+/// Runs `theater run` to its end.
+pub(crate) fn run(app: &Path, more: &[&str]) -> Ended {
+    ended(theater().arg("run").arg(app).args(more))
+}
+
+/// Runs `theater verify` to its end.
+pub(crate) fn verify(file: &Path) -> Ended {
+    ended(theater().arg("verify").arg(file))
+}
+
+/// A command that runs, with its standard output read line by line.
+pub(crate) struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    seen: String,
+}
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Self { child, stdout, seen: String::new() }
+    }
+
+    /// Reads until `n` lines with `part` in them have been printed.
+    pub(crate) fn wait_for(&mut self, part: &str, n: usize) {
+        let mut found = 0;
+        while found < n {
+            let mut line = String::new();
+            if self.stdout.read_line(&mut line).unwrap() == 0 {
+                let mut errors = String::new();
+                self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+                panic!("ended before {n} lines with {part:?}\n{}\n{errors}", self.seen);
+            }
+            found += usize::from(line.contains(part));
+            self.seen.push_str(&line);
+        }
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
+    }
+
+    /// Waits for the end, for at most `limit`.
+    pub(crate) fn end_within(mut self, limit: Duration) -> Ended {
+        let begun = Instant::now();
+        let mut rest = String::new();
+        // A pipe holds more than what these commands print, so they do not wait for this reader.
+        while self.child.try_wait().unwrap().is_none() {
+            if begun.elapsed() > limit {
+                self.child.kill().unwrap();
+                self.stdout.read_to_string(&mut rest).unwrap();
+                panic!("still running after {limit:?}\n{}{rest}", self.seen);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.stdout.read_to_string(&mut rest).unwrap();
+        let mut stderr = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        Ended { code: self.child.wait().unwrap().code(), stdout: self.seen + &rest, stderr }
+    }
+
+    /// Goes away without reading the rest.
+    pub(crate) fn stop_reading(self) -> Child {
+        self.child
+    }
+}

@@ -1,0 +1,134 @@
+//! What a supervisor writes into its actor's chain.
+
+use serde::{Deserialize, Serialize};
+use theater_core::event::payload::{self, PayloadError};
+use theater_core::{ActorId, Bytes, ChainEvent, EventDraft, EventHash, EventKind, Incarnation};
+
+/// A record about supervision: the payload of every event of the kinds `theater:simple/supervisor/*` and
+/// `theater/supervision`.
+///
+/// `event_type` says what `data` is: a [`SupervisorCall`] for `.../call`, a [`SupervisorOutcome`] for `.../outcome`, a
+/// [`SupervisionReport`] for `theater/supervision`; each encoded as CBOR.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SupervisorEvent {
+    /// What the record is about, such as `theater:simple/supervisor/spawn/call`.
+    pub event_type: String,
+    /// The child that it concerns; empty where there is none.
+    pub actor_id: String,
+    /// The details.
+    #[serde(with = "serde_bytes")]
+    pub data: Option<Vec<u8>>,
+}
+
+impl SupervisorEvent {
+    /// Reads the record in an event.
+    ///
+    /// # Errors
+    /// If the event is not about supervision.
+    pub fn read(event: &ChainEvent) -> Result<Self, PayloadError> {
+        payload::decode(&event.payload)
+    }
+
+    fn draft<T: Serialize>(kind: EventKind, suffix: &str, actor_id: String, details: &T) -> EventDraft {
+        let data = Some(payload::encode(details).to_vec());
+        let event = Self { event_type: format!("{kind}{suffix}"), actor_id, data };
+        EventDraft::new(kind, payload::encode(&event))
+    }
+
+    pub(crate) fn call(kind: EventKind, target: String, call: &SupervisorCall) -> EventDraft {
+        Self::draft(kind, "/call", target, call)
+    }
+
+    pub(crate) fn outcome(kind: EventKind, target: String, outcome: &SupervisorOutcome) -> EventDraft {
+        Self::draft(kind, "/outcome", target, outcome)
+    }
+
+    pub(crate) fn report(report: &SupervisionReport) -> EventDraft {
+        Self::draft(EventKind::SUPERVISION, "", report.child.to_string(), report)
+    }
+}
+
+/// What the guest asked for. Written before anything happens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SupervisorCall {
+    /// `spawn`.
+    Spawn {
+        /// The manifest's reference.
+        manifest: String,
+        /// Bytes for `init`.
+        init_bytes: Option<Bytes>,
+    },
+    /// `resume`.
+    Resume {
+        /// The manifest's reference.
+        manifest: String,
+        /// The state.
+        state_bytes: Option<Bytes>,
+    },
+    /// A function that names a child, or none at all.
+    Child,
+}
+
+/// How the guest was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SupervisorOutcome {
+    /// Done.
+    Done,
+    /// The child's id.
+    Child(ActorId),
+    /// The children's ids.
+    Children(Vec<ActorId>),
+    /// The child's state.
+    State(Option<Bytes>),
+    /// The child's events: how many, and the hash of the last. They stand on the child's own chain.
+    Events {
+        /// How many.
+        count: u64,
+        /// The hash of the last.
+        head: Option<EventHash>,
+    },
+    /// Refused or failed, with what the guest was told.
+    Refused(String),
+}
+
+/// What the rules decided when a child's life ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SupervisionReport {
+    /// The child.
+    pub child: ActorId,
+    /// The life that ended, or the one whose start failed.
+    pub incarnation: Incarnation,
+    /// Why, as text.
+    pub reason: String,
+    /// What happens now.
+    pub decision: Decision,
+}
+
+/// What happens with a child whose life ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Decision {
+    /// It is started again.
+    Restart {
+        /// Restarts within the window, this one included.
+        count: u32,
+        /// How many are allowed.
+        intensity: u32,
+        /// The window in milliseconds.
+        period_ms: u64,
+    },
+    /// It stays ended: its child spec says so.
+    Leave,
+    /// It ended too often: the supervisor ends its other children and itself.
+    GiveUp {
+        /// How many restarts were allowed.
+        intensity: u32,
+        /// The window in milliseconds.
+        period_ms: u64,
+    },
+}

@@ -1,0 +1,181 @@
+//! Components: compiled once, checked, and linked to the host functions that their manifest asks for.
+
+mod cache;
+mod exports;
+
+use theater_core::{ComponentErrorKind, HandlerKind, HostLinker, LinkError};
+use theater_supervisor::SupervisorHost;
+use wasmtime::component::{Component, InstancePre, Linker};
+
+pub(crate) use cache::ComponentCache;
+pub(crate) use exports::{Answer, ChannelAccept, ExportIndices, Guest, NewState, WitActorError, WitErrorType};
+
+use crate::engine::ActorEngine;
+use crate::host;
+use crate::instance::{ActorInstance, InstantiateError};
+use crate::store::ActorStore;
+
+/// A component and the host functions that it will be given: an actor's code before it lives.
+///
+/// # Examples
+/// The seed's own example; the paths are this crate's.
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// use theater_core::{ActorHandle, ShutdownReceiver};
+/// use theater_supervisor::{SupervisorHost, SupervisorHostConfig};
+/// use theater_wasm::ActorComponent;
+///
+/// let supervisor = SupervisorHost::new(SupervisorHostConfig {});
+///
+/// let mut actor_component = ActorComponent::dummy();
+/// supervisor.setup_host_functions(&mut actor_component).await?;
+///
+/// let actor_handle = ActorHandle::dummy();
+/// # let (controller, shutdown_receiver) = theater_core::ShutdownController::new();
+/// # controller.shutdown();
+/// # let _ = || {
+/// let shutdown_receiver = ShutdownReceiver::dummy();
+/// # };
+/// supervisor.start(actor_handle, shutdown_receiver).await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct ActorComponent {
+    engine: ActorEngine,
+    component: Component,
+    linker: Linker<ActorStore>,
+    supervisor: Option<SupervisorHost>,
+}
+
+impl std::fmt::Debug for ActorComponent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ActorComponent").field("supervisor", &self.supervisor).finish_non_exhaustive()
+    }
+}
+
+impl ActorComponent {
+    /// Compiles a component. It may import `theater:simple/runtime` so far.
+    ///
+    /// Compiling takes milliseconds to seconds of processor time: in async code, call it on a blocking thread.
+    ///
+    /// # Errors
+    /// If the bytes are not a component that this engine runs.
+    pub fn new(engine: &ActorEngine, bytes: &[u8]) -> Result<Self, ComponentErrorKind> {
+        let component = Component::new(engine.wasmtime(), bytes)
+            .map_err(|error| ComponentErrorKind::NotAComponent { message: format!("{error:#}") })?;
+        let mut linker = Linker::new(engine.wasmtime());
+        linker.allow_shadowing(true);
+        host::runtime::add_to_linker(&mut linker)
+            .map_err(|error| ComponentErrorKind::Rejected { message: format!("{error:#}") })?;
+        Ok(Self { engine: engine.clone(), component, linker, supervisor: None })
+    }
+
+    /// Gives the component the functions of `theater:simple/message-server-host`.
+    ///
+    /// # Errors
+    /// If the engine refuses them.
+    pub(crate) fn link_message_server(&mut self) -> Result<(), LinkError> {
+        host::message_server::add_to_linker(&mut self.linker)
+            .map_err(|error| LinkError::new(host::message_server::INTERFACE, format!("{error:#}")))
+    }
+
+    /// Checks imports and exports and prepares everything that can be prepared before there is an actor.
+    ///
+    /// # Errors
+    /// If an import has not been linked, or an export is missing.
+    pub fn prepare(&self) -> Result<PreparedComponent, ComponentErrorKind> {
+        self.check_imports()?;
+        let exports = ExportIndices::find(&self.component)?;
+        let pre = self.linker.instantiate_pre(&self.component).map_err(|error| ComponentErrorKind::UnknownImport {
+            import: "(see below)".to_owned(),
+            hint: format!("{error:#}"),
+        })?;
+        Ok(PreparedComponent { pre, exports, supervisor: self.supervisor.clone() })
+    }
+
+    fn check_imports(&self) -> Result<(), ComponentErrorKind> {
+        let linked = |name: &str| {
+            name == host::runtime::INTERFACE
+                || name == "theater:simple/types"
+                || (name == host::supervisor::INTERFACE && self.supervisor.is_some())
+                || name == host::message_server::INTERFACE
+        };
+        let engine = self.engine.wasmtime();
+        for (import, _) in self.component.component_type().imports(engine) {
+            if !linked(import) {
+                return Err(ComponentErrorKind::UnknownImport { import: import.to_owned(), hint: hint(import) });
+            }
+        }
+        Ok(())
+    }
+
+    /// A component without imports and exports, for demonstrations.
+    ///
+    /// # Panics
+    /// If no engine can be set up on this machine.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn dummy() -> Self {
+        let config = crate::EngineConfig { max_actors: 1, ..crate::EngineConfig::default() };
+        let engine = ActorEngine::new(&config).expect("one actor fits on every machine");
+        Self::new(&engine, b"\0asm\x0d\0\x01\0").expect("the empty component is a component")
+    }
+}
+
+/// What to do about an import that nothing provides.
+pub(crate) fn hint(import: &str) -> String {
+    let kind = match import {
+        host::supervisor::INTERFACE => Some(HandlerKind::Supervisor),
+        host::message_server::INTERFACE => Some(HandlerKind::MessageServer),
+        _ => None,
+    };
+    match kind {
+        Some(kind) => format!("add `[[handlers]]` with `type = \"{}\"` to the manifest", kind.name()),
+        None => "this runtime provides theater:simple/runtime, and theater:simple/supervisor and \
+                 theater:simple/message-server-host where the manifest has their handlers"
+            .to_owned(),
+    }
+}
+
+impl HostLinker<SupervisorHost> for ActorComponent {
+    fn link_host(&mut self, host: SupervisorHost) -> Result<(), LinkError> {
+        host::supervisor::add_to_linker(&mut self.linker)
+            .map_err(|error| LinkError::new(host::supervisor::INTERFACE, format!("{error:#}")))?;
+        self.supervisor = Some(host);
+        Ok(())
+    }
+}
+
+/// A component that is ready to be instantiated, any number of times.
+#[derive(Clone)]
+pub struct PreparedComponent {
+    pre: InstancePre<ActorStore>,
+    exports: ExportIndices,
+    supervisor: Option<SupervisorHost>,
+}
+
+impl std::fmt::Debug for PreparedComponent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PreparedComponent").field("exports", &self.exports).finish_non_exhaustive()
+    }
+}
+
+impl PreparedComponent {
+    /// Makes an instance for the actor that `store` names. A store without a supervisor host gets the one that was
+    /// linked.
+    ///
+    /// # Errors
+    /// If the engine has no room, or the component's start function traps.
+    pub async fn instantiate(&self, mut store: ActorStore) -> Result<ActorInstance, InstantiateError> {
+        if let (None, Some(host)) = (store.supervisor(), &self.supervisor) {
+            store = store.with_supervisor(host.clone());
+        }
+        ActorInstance::new(&self.pre, &self.exports, store).await
+    }
+
+    pub(crate) fn exports(&self) -> &ExportIndices {
+        &self.exports
+    }
+}

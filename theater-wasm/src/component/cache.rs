@@ -1,0 +1,67 @@
+//! Compiled components by content: each is compiled once, however many actors ask for it at the same time.
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use theater_core::{Bytes, ComponentErrorKind, HandlerKind, HostLinker, Manifest};
+use theater_supervisor::{SupervisorHost, SupervisorHostConfig};
+use tokio::sync::OnceCell;
+
+use super::{ActorComponent, PreparedComponent};
+use crate::engine::ActorEngine;
+
+type Digest = [u8; 32];
+type Outcome = Result<PreparedComponent, ComponentErrorKind>;
+
+/// What a prepared component depends on besides its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Handlers {
+    supervisor: bool,
+    message_server: bool,
+}
+
+/// Prepared components by digest and handlers. A failure is kept as well: the same bytes fail the same way.
+#[derive(Debug, Default)]
+pub(crate) struct ComponentCache {
+    entries: DashMap<(Digest, Handlers), Arc<OnceCell<Outcome>>>,
+}
+
+impl ComponentCache {
+    /// The component with these bytes, linked to what the manifest asks for. Compiles it on a blocking thread unless that
+    /// was done or is being done.
+    pub(crate) async fn prepare(
+        &self,
+        engine: &ActorEngine,
+        manifest: &Manifest,
+        digest: Digest,
+        bytes: Bytes,
+    ) -> Outcome {
+        let handlers = Handlers {
+            supervisor: manifest.has_handler(HandlerKind::Supervisor),
+            message_server: manifest.has_handler(HandlerKind::MessageServer),
+        };
+        let cell = Arc::clone(&self.entries.entry((digest, handlers)).or_default());
+        let engine = engine.clone();
+        cell.get_or_init(|| async move {
+            let compiling = tokio::task::spawn_blocking(move || compile(&engine, handlers, &bytes));
+            compiling.await.unwrap_or_else(|error| {
+                Err(ComponentErrorKind::Rejected { message: format!("the compiler failed: {error}") })
+            })
+        })
+        .await
+        .clone()
+    }
+}
+
+fn compile(engine: &ActorEngine, handlers: Handlers, bytes: &[u8]) -> Outcome {
+    let rejected = |error: theater_core::LinkError| ComponentErrorKind::Rejected { message: error.to_string() };
+    let mut component = ActorComponent::new(engine, bytes)?;
+    if handlers.supervisor {
+        // Makes the functions available; each life brings the host that answers them in its store.
+        component.link_host(SupervisorHost::new(SupervisorHostConfig {})).map_err(rejected)?;
+    }
+    if handlers.message_server {
+        component.link_message_server().map_err(rejected)?;
+    }
+    component.prepare()
+}

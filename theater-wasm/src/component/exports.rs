@@ -1,0 +1,97 @@
+//! The exports of an actor: which there are, and whether they have the types that the WIT package gives them.
+
+use theater_core::ComponentErrorKind;
+use wasmtime::Store;
+use wasmtime::component::{Component, ComponentExportIndex, Func, Instance};
+
+use crate::host::bindings::exports::theater::simple::{message_server_client, supervisor_handlers};
+use crate::store::ActorStore;
+
+/// The state that goes in.
+pub(crate) type State<'a> = Option<&'a [u8]>;
+/// The state that comes out, where there is no answer besides.
+pub(crate) type NewState = (Result<(Option<Vec<u8>>,), String>,);
+/// The state that comes out with an answer.
+pub(crate) type Answer<T> = (Result<(Option<Vec<u8>>, (T,)), String>,);
+
+pub(crate) use message_server_client::ChannelAccept;
+pub(crate) use crate::host::bindings::theater::simple::types::WitErrorType;
+pub(crate) use supervisor_handlers::WitActorError;
+
+macro_rules! exports {
+    ($($field:ident: $interface:literal, $name:literal, $params:ty => $result:ty;)*) => {
+        /// Where a component's exports are. All but `init` may be missing.
+        #[derive(Debug, Clone)]
+        pub(crate) struct ExportIndices {
+            $(pub(crate) $field: Option<ComponentExportIndex>,)*
+        }
+
+        impl ExportIndices {
+            /// # Errors
+            /// If `init` is missing.
+            pub(crate) fn find(component: &Component) -> Result<Self, ComponentErrorKind> {
+                let find = |interface: &str, name: &str| {
+                    let interface = component.get_export_index(None, interface)?;
+                    component.get_export_index(Some(&interface), name)
+                };
+                let found = Self { $($field: find($interface, $name),)* };
+                match found.init {
+                    Some(_) => Ok(found),
+                    None => Err(missing("theater:simple/actor", "init")),
+                }
+            }
+        }
+
+        /// The exported functions of one instance.
+        #[derive(Debug)]
+        pub(crate) struct Guest {
+            $(pub(crate) $field: Option<Func>,)*
+        }
+
+        impl Guest {
+            /// # Errors
+            /// If an export is not a function of the expected type.
+            pub(crate) fn find(
+                store: &mut Store<ActorStore>,
+                instance: &Instance,
+                exports: &ExportIndices,
+            ) -> Result<Self, ComponentErrorKind> {
+                Ok(Self {
+                    $($field: match &exports.$field {
+                        Some(index) => {
+                            let func = instance
+                                .get_func(&mut *store, index)
+                                .ok_or_else(|| missing($interface, $name))?;
+                            func.typed::<$params, $result>(&*store).map_err(|_| missing($interface, $name))?;
+                            Some(func)
+                        }
+                        None => None,
+                    },)*
+                })
+            }
+        }
+    };
+}
+
+exports! {
+    init: "theater:simple/actor", "init", (State<'_>, (&str,)) => NewState;
+    handle_send: "theater:simple/message-server-client", "handle-send", (State<'_>, (&[u8],)) => NewState;
+    handle_request: "theater:simple/message-server-client", "handle-request",
+        (State<'_>, (&str, &[u8])) => Answer<Option<Vec<u8>>>;
+    handle_channel_open: "theater:simple/message-server-client", "handle-channel-open",
+        (State<'_>, (&str, &[u8])) => Answer<ChannelAccept>;
+    handle_channel_message: "theater:simple/message-server-client", "handle-channel-message",
+        (State<'_>, (&str, &[u8])) => NewState;
+    handle_channel_close: "theater:simple/message-server-client", "handle-channel-close",
+        (State<'_>, (&str,)) => NewState;
+    handle_child_error: "theater:simple/supervisor-handlers", "handle-child-error",
+        (State<'_>, (&str, WitActorError)) => NewState;
+    handle_child_exit: "theater:simple/supervisor-handlers", "handle-child-exit",
+        (State<'_>, (&str, Option<&[u8]>)) => NewState;
+    handle_child_external_stop: "theater:simple/supervisor-handlers", "handle-child-external-stop",
+        (State<'_>, (&str,)) => NewState;
+}
+
+fn missing(interface: &str, name: &str) -> ComponentErrorKind {
+    ComponentErrorKind::MissingExport { export: format!("{interface}.{name}") }
+}

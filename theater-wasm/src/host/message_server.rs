@@ -1,0 +1,146 @@
+//! `theater:simple/message-server-host`: messages to other actors. Each call that has an effect is recorded before it,
+//! and each answer after it.
+
+use theater_core::event::payload::{HostCall, encode};
+use theater_core::{ActorError, Bytes, EventKind};
+
+use super::bindings::theater::simple::message_server_host;
+use super::to_guest;
+use crate::runtime::Messenger;
+use crate::store::ActorStore;
+
+/// The interface, as imports name it.
+pub(crate) const INTERFACE: &str = "theater:simple/message-server-host";
+
+pub(crate) fn add_to_linker(linker: &mut wasmtime::component::Linker<ActorStore>) -> wasmtime::Result<()> {
+    message_server_host::add_to_linker::<ActorStore, wasmtime::component::HasSelf<ActorStore>>(linker, |store| store)
+}
+
+/// What of an answer goes into the record.
+trait Recorded {
+    fn recorded(&self) -> Option<Bytes>;
+}
+
+impl Recorded for () {
+    fn recorded(&self) -> Option<Bytes> {
+        None
+    }
+}
+
+impl Recorded for Bytes {
+    fn recorded(&self) -> Option<Bytes> {
+        Some(self.clone())
+    }
+}
+
+impl Recorded for String {
+    fn recorded(&self) -> Option<Bytes> {
+        Some(Bytes::from(self.clone()))
+    }
+}
+
+impl ActorStore {
+    fn messages(&self) -> Result<Messenger, ActorError> {
+        self.messenger().cloned().ok_or(ActorError::Unsupported { operation: "messages" })
+    }
+
+    /// Runs one function between its two records.
+    async fn recorded<T: Recorded, F: Future<Output = Result<T, ActorError>>>(
+        &mut self,
+        kind: EventKind,
+        subject: String,
+        data: Option<Bytes>,
+        work: impl FnOnce(Messenger) -> F,
+    ) -> wasmtime::Result<Result<T, String>> {
+        let subject = Some(theater_core::error::printable(&subject));
+        // What is too large for a message is refused; it need not be recorded in full for that.
+        let limit = self.limits().message;
+        let kept = data.filter(|data| data.len() as u64 <= limit);
+        self.must_record(kind, encode(&HostCall::Called { subject: subject.clone(), data: kept })).await?;
+        let result = match self.messages() {
+            Ok(messenger) => to_guest(work(messenger).await),
+            Err(error) => to_guest(Err(error)),
+        };
+        let outcome = match &result {
+            Ok(answer) => HostCall::Answered { subject, data: answer.recorded() },
+            Err(error) => HostCall::Refused { subject, error: error.clone() },
+        };
+        self.must_record(kind, encode(&outcome)).await?;
+        Ok(result)
+    }
+}
+
+impl message_server_host::Host for ActorStore {
+    async fn send(&mut self, actor_id: String, msg: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
+        let (to, data) = (actor_id.clone(), Bytes::from(msg));
+        self.recorded(EventKind::SEND, actor_id, Some(data.clone()), |messenger| async move {
+            messenger.send(&to, data)
+        })
+        .await
+    }
+
+    async fn request(&mut self, actor_id: String, msg: Vec<u8>) -> wasmtime::Result<Result<Vec<u8>, String>> {
+        let (to, data) = (actor_id.clone(), Bytes::from(msg));
+        let answer = self
+            .recorded(EventKind::REQUEST, actor_id, Some(data.clone()), |messenger| async move {
+                messenger.request(&to, data).await
+            })
+            .await?;
+        Ok(answer.map(Vec::from))
+    }
+
+    async fn open_channel(
+        &mut self,
+        actor_id: String,
+        initial_msg: Vec<u8>,
+    ) -> wasmtime::Result<Result<String, String>> {
+        let (to, data) = (actor_id.clone(), Bytes::from(initial_msg));
+        self.recorded(EventKind::OPEN_CHANNEL, actor_id, Some(data.clone()), |messenger| async move {
+            messenger.open_channel(&to, data).await
+        })
+        .await
+    }
+
+    async fn send_on_channel(&mut self, channel_id: String, msg: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
+        let (channel, data) = (channel_id.clone(), Bytes::from(msg));
+        self.recorded(EventKind::SEND_ON_CHANNEL, channel_id, Some(data.clone()), |messenger| async move {
+            messenger.send_on_channel(&channel, data)
+        })
+        .await
+    }
+
+    async fn close_channel(&mut self, channel_id: String) -> wasmtime::Result<Result<(), String>> {
+        let channel = channel_id.clone();
+        self.recorded(EventKind::CLOSE_CHANNEL, channel_id, None, |messenger| async move {
+            messenger.close_channel(&channel)
+        })
+        .await
+    }
+
+    async fn list_outstanding_requests(&mut self) -> wasmtime::Result<Vec<String>> {
+        let requests = self.messages().map(|messenger| messenger.outstanding()).unwrap_or_default();
+        let payload = encode(&HostCall::Answered { subject: None, data: Some(requests.join("\n").into()) });
+        self.must_record(EventKind::LIST_OUTSTANDING_REQUESTS, payload).await?;
+        Ok(requests)
+    }
+
+    async fn respond_to_request(
+        &mut self,
+        request_id: String,
+        response: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), String>> {
+        let (request, data) = (request_id.clone(), Bytes::from(response));
+        self.recorded(EventKind::RESPOND_TO_REQUEST, request_id, Some(data.clone()), |messenger| async move {
+            messenger.respond(&request, data)
+        })
+        .await
+    }
+
+    async fn cancel_request(&mut self, request_id: String) -> wasmtime::Result<Result<(), String>> {
+        let request = request_id.clone();
+        self.recorded(EventKind::CANCEL_REQUEST, request_id, None, |messenger| async move {
+            messenger.cancel(&request)
+        })
+        .await
+    }
+}

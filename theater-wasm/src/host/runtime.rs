@@ -1,0 +1,83 @@
+//! `theater:simple/runtime`: the actor's log, its own chain, its own end.
+
+use theater_core::event::payload::{HostCall, encode};
+use theater_core::{ActorError, Authority, Bytes, EventDraft, EventKind, EventRange, ExitReason, LimitError};
+
+use super::bindings::theater::simple::{runtime, types};
+use super::to_guest;
+use crate::store::ActorStore;
+
+/// The interface, as imports name it.
+pub(crate) const INTERFACE: &str = "theater:simple/runtime";
+
+pub(crate) fn add_to_linker(linker: &mut wasmtime::component::Linker<ActorStore>) -> wasmtime::Result<()> {
+    types::add_to_linker::<ActorStore, wasmtime::component::HasSelf<ActorStore>>(linker, |store| store)?;
+    runtime::add_to_linker::<ActorStore, wasmtime::component::HasSelf<ActorStore>>(linker, |store| store)
+}
+
+impl types::Host for ActorStore {}
+
+impl ActorStore {
+    /// Records what the guest did. Where that is not possible the guest may not go on: what it does next would
+    /// not be on its chain.
+    pub(crate) async fn must_record(&mut self, kind: EventKind, payload: Bytes) -> wasmtime::Result<()> {
+        let (id, runtime) = (self.caller().id, self.caller().runtime.clone());
+        match runtime.record(id, EventDraft::new(kind, payload)).await {
+            Ok(_) => Ok(()),
+            Err(ActorError::Limit(LimitError::Event { size, limit })) => {
+                Err(self.fail(ExitReason::EventTooLarge { size, limit }))
+            }
+            Err(error) => Err(self.fail(ExitReason::ChainFailed { error: error.to_string() })),
+        }
+    }
+}
+
+impl runtime::Host for ActorStore {
+    async fn log(&mut self, msg: String) -> wasmtime::Result<()> {
+        let payload = encode(&HostCall::Called { subject: None, data: Some(Bytes::from(msg)) });
+        self.must_record(EventKind::LOG, payload).await
+    }
+
+    async fn get_chain(&mut self) -> wasmtime::Result<types::Chain> {
+        let (id, runtime) = (self.caller().id, self.caller().runtime.clone());
+        let events = match runtime.events(Authority::Operator, id, EventRange::ALL).await {
+            Ok(events) => events,
+            Err(error) => return Err(self.fail(ExitReason::ChainFailed { error: error.to_string() })),
+        };
+        // The answer is the chain up to here, so its length says all.
+        let length = Bytes::from(events.len().to_string());
+        self.must_record(EventKind::GET_CHAIN, encode(&HostCall::Answered { subject: None, data: Some(length) }))
+            .await?;
+        let events = events
+            .into_iter()
+            .map(|event| types::MetaEvent {
+                hash: short(event.hash.0),
+                event: types::Event {
+                    event_type: event.event_type(),
+                    parent: event.parent_hash().map(|hash| short(hash.0)),
+                    data: event.payload.into(),
+                },
+            })
+            .collect();
+        Ok(types::Chain { events })
+    }
+
+    async fn shutdown(&mut self, data: Option<Vec<u8>>) -> wasmtime::Result<Result<(), String>> {
+        let data = data.map(Bytes::from);
+        let payload = encode(&HostCall::Called { subject: None, data: data.clone() });
+        let limit = self.limits().message;
+        if let Some(size) = data.as_ref().map(|data| data.len() as u64).filter(|size| *size > limit) {
+            return Ok(to_guest(Err(ActorError::Limit(LimitError::Message { size, limit }))));
+        }
+        self.must_record(EventKind::SHUTDOWN, payload).await?;
+        self.request_shutdown(data);
+        Ok(Ok(()))
+    }
+}
+
+/// The original system's 64-bit hashes: the first eight bytes, little endian.
+fn short(hash: [u8; 32]) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hash[..8]);
+    u64::from_le_bytes(bytes)
+}

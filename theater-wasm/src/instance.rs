@@ -1,0 +1,120 @@
+//! One instance of an actor's component, and calls into it.
+
+use theater_core::{ActorExports, ComponentErrorKind, ExitReason, LinkError};
+use wasmtime::component::{ComponentNamedList, Func, InstancePre, Lift, Lower};
+use wasmtime::{Store, Trap, WasmBacktrace};
+
+use crate::component::{ExportIndices, Guest};
+use crate::store::ActorStore;
+
+/// An instance of an actor's component: code, memory and store of one life.
+///
+/// A call that did not return to its end poisons the instance, as does a trap: drop it then.
+#[derive(Debug)]
+pub struct ActorInstance {
+    pub(crate) store: Store<ActorStore>,
+    pub(crate) guest: Guest,
+}
+
+/// What went wrong while an instance was made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InstantiateError {
+    /// All of the engine's places are taken.
+    #[error("no room for another actor")]
+    NoRoom,
+    /// An export has another type than it must have.
+    #[error(transparent)]
+    Component(#[from] ComponentErrorKind),
+    /// The component failed while it was instantiated.
+    #[error("{0}")]
+    Failed(ExitReason),
+}
+
+impl ActorInstance {
+    pub(crate) async fn new(
+        pre: &InstancePre<ActorStore>,
+        exports: &ExportIndices,
+        data: ActorStore,
+    ) -> Result<Self, InstantiateError> {
+        let bytes_per_call = usize::try_from(largest_transfer(&data)).unwrap_or(usize::MAX);
+        let mut store = Store::new(pre.engine(), data);
+        store.limiter(|data| data);
+        store.set_hostcall_fuel(bytes_per_call);
+        store.epoch_deadline_callback(|mut context| Ok(context.data_mut().on_tick()));
+        store.data_mut().begin_call();
+        store.set_epoch_deadline(1);
+        let instance = pre.instantiate_async(&mut store).await.map_err(|error| {
+            if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+                return InstantiateError::NoRoom;
+            }
+            InstantiateError::Failed(exit_reason(store.data_mut(), &error))
+        })?;
+        let guest = Guest::find(&mut store, &instance, exports)?;
+        Ok(Self { store, guest })
+    }
+
+    /// Calls an export within the actor's processor time.
+    ///
+    /// # Errors
+    /// The reason for which this life ends. The instance is poisoned then.
+    pub(crate) async fn call<P, R>(&mut self, function: Func, params: P) -> Result<R, ExitReason>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        self.store.data_mut().begin_call();
+        self.store.set_epoch_deadline(1);
+        let called = match function.typed::<P, R>(&self.store) {
+            Ok(function) => function.call_async(&mut self.store, params).await,
+            Err(error) => Err(error),
+        };
+        called.map_err(|error| exit_reason(self.store.data_mut(), &error))
+    }
+}
+
+/// The most bytes that one call may hand to the host: a state, and several messages.
+fn largest_transfer(data: &ActorStore) -> u64 {
+    let limits = data.limits();
+    (limits.state + 2 * limits.message).saturating_mul(2).max(1 << 20)
+}
+
+fn exit_reason(data: &mut ActorStore, error: &wasmtime::Error) -> ExitReason {
+    if let Some(fault) = data.take_fault() {
+        return fault;
+    }
+    let message = match error.downcast_ref::<Trap>() {
+        Some(trap) => trap.to_string(),
+        None => error.root_cause().to_string(),
+    };
+    let frames = error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default();
+    let backtrace = frames
+        .iter()
+        .take(MAX_FRAMES)
+        .map(|frame| match (frame.func_name(), frame.module_offset()) {
+            (Some(name), _) => name.to_owned(),
+            (None, Some(offset)) => format!("<wasm offset {offset:#x}>"),
+            (None, None) => "<unknown>".to_owned(),
+        })
+        .collect();
+    ExitReason::Trapped { message, backtrace }
+}
+
+/// Frames of a guest's stack that an exit reason keeps, innermost first.
+const MAX_FRAMES: usize = 32;
+
+impl ActorExports for ActorInstance {
+    fn find_export(&mut self, interface: &str, function: &str) -> Result<bool, LinkError> {
+        // Types were checked when the instance was made.
+        let guest = &self.guest;
+        let found = match (interface, function) {
+            ("theater:simple/supervisor-handlers", "handle-child-error") => &guest.handle_child_error,
+            ("theater:simple/supervisor-handlers", "handle-child-exit") => &guest.handle_child_exit,
+            ("theater:simple/supervisor-handlers", "handle-child-external-stop") => {
+                &guest.handle_child_external_stop
+            }
+            _ => return Ok(false),
+        };
+        Ok(found.is_some())
+    }
+}

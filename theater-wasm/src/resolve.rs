@@ -1,0 +1,203 @@
+//! Manifests and components from a folder.
+
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use theater_core::error::printable;
+use theater_core::{
+    Bytes, LoadedManifest, ManifestError, ManifestErrorKind, ManifestRef, ManifestSource, async_trait,
+};
+
+/// The largest manifest, in bytes.
+const MAX_MANIFEST: u64 = 1 << 20;
+/// The largest component or initial state, in bytes.
+const MAX_FILE: u64 = 256 << 20;
+
+/// Files inside one folder, the root. Nothing outside of it can be reached: not by `..`, not by an absolute path, not by
+/// a link.
+///
+/// A manifest is named by its path from the root; what it refers to, by the path from its own folder. A reference that
+/// has a line break is not a path but the manifest itself, as in the original system.
+#[derive(Debug, Clone)]
+pub struct FileSource {
+    root: Arc<Path>,
+}
+
+impl FileSource {
+    /// A source over `root`.
+    ///
+    /// # Errors
+    /// If `root` is not a folder that can be read.
+    pub fn new(root: impl AsRef<Path>) -> std::io::Result<Self> {
+        let root = root.as_ref().canonicalize()?;
+        if !root.is_dir() {
+            return Err(std::io::Error::from(std::io::ErrorKind::NotADirectory));
+        }
+        Ok(Self { root: root.into() })
+    }
+
+    /// The root, without links.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Reads a file by its path from `folder`, which is inside the root.
+    async fn read(&self, folder: &Path, reference: &str, limit: u64) -> Result<Bytes, ManifestError> {
+        let failed = |kind| ManifestError::new(printable(reference), kind);
+        let path = lexically_inside(&self.root, folder, reference)
+            .ok_or_else(|| failed(self.outside()))?;
+        let source = self.clone();
+        let read = tokio::task::spawn_blocking(move || source.read_blocking(&path, limit));
+        match read.await {
+            Ok(result) => result.map(Bytes::from).map_err(failed),
+            Err(error) => Err(failed(ManifestErrorKind::Io(Arc::new(std::io::Error::other(error))))),
+        }
+    }
+
+    fn read_blocking(&self, path: &Path, limit: u64) -> Result<Vec<u8>, ManifestErrorKind> {
+        let real = path.canonicalize().map_err(io_kind)?;
+        if !real.starts_with(&self.root) {
+            return Err(self.outside());
+        }
+        // A pipe or device would block or never end.
+        if !real.metadata().map_err(io_kind)?.is_file() {
+            let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file");
+            return Err(ManifestErrorKind::Io(Arc::new(error)));
+        }
+        let mut content = Vec::new();
+        // The length may change while it is read, so the limit is on what comes.
+        let file = std::fs::File::open(&real).map_err(io_kind)?;
+        let size = file.take(limit + 1).read_to_end(&mut content).map_err(io_kind)? as u64;
+        if size > limit { Err(ManifestErrorKind::TooLarge { size, limit }) } else { Ok(content) }
+    }
+
+    fn outside(&self) -> ManifestErrorKind {
+        ManifestErrorKind::OutsideRoot { root: self.root.display().to_string() }
+    }
+}
+
+fn io_kind(error: std::io::Error) -> ManifestErrorKind {
+    match error.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => ManifestErrorKind::NotFound,
+        _ => ManifestErrorKind::Io(Arc::new(error)),
+    }
+}
+
+/// The path that `reference` names from `folder`, if it stays inside `root` by its words alone. This comes before any look
+/// at the disk, so that a refusal says nothing about what is there.
+fn lexically_inside(root: &Path, folder: &Path, reference: &str) -> Option<PathBuf> {
+    if reference.contains('\0') {
+        return None;
+    }
+    let reference = Path::new(reference);
+    let mut path = if reference.is_absolute() { PathBuf::new() } else { folder.to_owned() };
+    for part in reference.components() {
+        match part {
+            Component::Normal(_) | Component::RootDir => path.push(part),
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !path.pop() || !(path.starts_with(root) || reference.is_absolute()) {
+                    return None;
+                }
+            }
+            Component::Prefix(_) => return None,
+        }
+    }
+    path.starts_with(root).then_some(path)
+}
+
+#[async_trait]
+impl ManifestSource for FileSource {
+    async fn manifest(&self, reference: &ManifestRef) -> Result<LoadedManifest, ManifestError> {
+        let reference = reference.as_str();
+        if reference.contains('\n') {
+            return LoadedManifest::parse(INLINE, reference);
+        }
+        let content = self.read(&self.root, reference, MAX_MANIFEST).await?;
+        let text = String::from_utf8(content.into())
+            .map_err(|_| ManifestError::new(printable(reference), ManifestErrorKind::NotText))?;
+        LoadedManifest::parse(reference, text)
+    }
+
+    async fn read(&self, manifest: &LoadedManifest, reference: &str) -> Result<Bytes, ManifestError> {
+        let folder = match &*manifest.origin {
+            INLINE => None,
+            origin => lexically_inside(&self.root, &self.root, origin),
+        };
+        let folder = folder.as_deref().and_then(Path::parent).unwrap_or(&self.root);
+        self.read(folder, reference, MAX_FILE).await
+    }
+}
+
+/// What a manifest without a file is called.
+const INLINE: &str = "(inline manifest)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANIFEST: &str = "name = \"a\"\ncomponent = \"a.wasm\"\n";
+
+    /// A root with a manifest, a folder with another, and a file beside the root.
+    fn tree() -> (tempfile::TempDir, FileSource) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        std::fs::create_dir_all(root.join("inner")).unwrap();
+        std::fs::write(root.join("a.toml"), MANIFEST).unwrap();
+        std::fs::write(root.join("a.wasm"), "outer").unwrap();
+        std::fs::write(root.join("inner/b.toml"), MANIFEST).unwrap();
+        std::fs::write(root.join("inner/a.wasm"), "inner").unwrap();
+        std::fs::write(root.join("binary.toml"), [0xff, 0xfe]).unwrap();
+        std::fs::write(folder.path().join("secret.toml"), MANIFEST).unwrap();
+        let source = FileSource::new(&root).unwrap();
+        (folder, source)
+    }
+
+    async fn kind(source: &FileSource, reference: &str) -> ManifestErrorKind {
+        source.manifest(&reference.into()).await.unwrap_err().kind
+    }
+
+    #[tokio::test]
+    async fn references_start_at_the_root_and_inside_a_manifest_at_its_folder() {
+        let (_folder, source) = tree();
+        for (reference, content) in [("a.toml", "outer"), ("inner/b.toml", "inner"), ("inner/../a.toml", "outer")] {
+            let loaded = source.manifest(&reference.into()).await.unwrap();
+            assert_eq!(ManifestSource::read(&source, &loaded, "a.wasm").await.unwrap(), content, "{reference}");
+        }
+        let inner = source.manifest(&"inner/b.toml".into()).await.unwrap();
+        assert_eq!(ManifestSource::read(&source, &inner, "../a.wasm").await.unwrap(), "outer");
+        let inline = source.manifest(&MANIFEST.into()).await.unwrap();
+        assert_eq!(ManifestSource::read(&source, &inline, "a.wasm").await.unwrap(), "outer");
+    }
+
+    #[tokio::test]
+    async fn nothing_outside_the_root_can_be_reached_or_found_out() {
+        let (folder, source) = tree();
+        let absolute = folder.path().join("secret.toml").display().to_string();
+        for reference in
+            ["../secret.toml", "../gone.toml", "inner/../../secret.toml", "/etc/passwd", "/gone", &*absolute, "a\0b"]
+        {
+            let kind = kind(&source, reference).await;
+            assert!(matches!(kind, ManifestErrorKind::OutsideRoot { .. }), "{reference}: {kind}");
+        }
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(folder.path().join("secret.toml"), source.root().join("link.toml")).unwrap();
+            assert!(matches!(kind(&source, "link.toml").await, ManifestErrorKind::OutsideRoot { .. }));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_manifest_is_refused_with_its_reason() {
+        let (_folder, source) = tree();
+        assert!(matches!(kind(&source, "gone.toml").await, ManifestErrorKind::NotFound));
+        assert!(matches!(kind(&source, "binary.toml").await, ManifestErrorKind::NotText));
+        assert!(matches!(kind(&source, "inner").await, ManifestErrorKind::Io(_)));
+        assert!(matches!(kind(&source, "a.toml/x").await, ManifestErrorKind::NotFound));
+        let large = vec![b' '; usize::try_from(MAX_MANIFEST).unwrap() + 1];
+        std::fs::write(source.root().join("large.toml"), large).unwrap();
+        assert!(matches!(kind(&source, "large.toml").await, ManifestErrorKind::TooLarge { .. }));
+    }
+}

@@ -1,0 +1,234 @@
+//! `WasmRuntime`: actors as WebAssembly components on tokio tasks.
+
+mod actor_runtime;
+mod chain;
+mod config;
+mod end;
+mod entry;
+mod life;
+mod mailbox;
+mod messages;
+mod observe;
+mod spawn;
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use dashmap::DashMap;
+use theater_chain::ChainStore;
+use theater_core::event::payload::{ChildAnchor, HostCall};
+use theater_core::{
+    ActorError, ActorHandle, ActorId, Authority, Bytes, Caller, ChainEvent, EventKind, ExitQueue, ExitReason,
+    LimitError, ManifestSource,
+};
+use tokio::sync::broadcast;
+
+use crate::component::ComponentCache;
+use crate::engine::ActorEngine;
+pub use config::{RuntimeBuilder, RuntimeConfig};
+use entry::Entry;
+pub(crate) use messages::Messenger;
+pub use observe::{LifecycleEvent, LifecycleKind, LifecycleStream, Watched};
+
+/// Runs actors that are WebAssembly components.
+///
+/// Cheap to clone; all clones are the same runtime. Dropping the last clone ends nothing: call
+/// [`shutdown`](Self::shutdown). It must be used inside a tokio runtime with time enabled.
+///
+/// # Examples
+/// ```no_run
+/// use theater_core::{ActorRuntime, MapSource, SpawnRequest};
+/// use theater_wasm::WasmRuntime;
+///
+/// # async fn example(component: Vec<u8>) -> Result<(), Box<dyn std::error::Error>> {
+/// let source = MapSource::new()
+///     .with("app.toml", "name = \"app\"\ncomponent = \"app.wasm\"\n[[handlers]]\ntype = \"message-server\"")
+///     .with("app.wasm", component);
+/// let runtime = WasmRuntime::builder(source).build()?;
+/// let app = runtime.spawn(SpawnRequest::new(None, "app.toml")).await?;
+/// let answer = runtime.request(app.id, "hello").await?;
+/// runtime.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct WasmRuntime {
+    inner: Arc<Inner>,
+}
+
+impl std::fmt::Debug for WasmRuntime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WasmRuntime").field("actors", &self.inner.registry.len()).finish_non_exhaustive()
+    }
+}
+
+/// What all clones share.
+pub(crate) struct Inner {
+    engine: ActorEngine,
+    components: ComponentCache,
+    source: Arc<dyn ManifestSource>,
+    store: Arc<dyn ChainStore>,
+    config: RuntimeConfig,
+    registry: DashMap<ActorId, Arc<Entry>>,
+    channels: messages::Channels,
+    root_exits: ExitQueue,
+    roots: std::sync::Mutex<entry::Roots>,
+    events: broadcast::Sender<LifecycleEvent>,
+    this: Weak<Inner>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").finish_non_exhaustive()
+    }
+}
+
+impl WasmRuntime {
+    /// Starts the setup of a runtime that takes its manifests from `source`.
+    #[must_use]
+    pub fn builder(source: impl ManifestSource) -> RuntimeBuilder {
+        RuntimeBuilder::new(Arc::new(source))
+    }
+
+    /// Sends a message to an actor, on behalf of the embedding program. Returns when it is in the mailbox.
+    ///
+    /// # Errors
+    /// If it is not there: [`UnknownActor`](ActorError::UnknownActor), [`Ended`](ActorError::Ended),
+    /// [`Limit`](ActorError::Limit), [`NoSuchExport`](ActorError::NoSuchExport).
+    pub async fn send(&self, id: ActorId, message: impl Into<Bytes>) -> Result<(), ActorError> {
+        self.inner.send(None, id, message.into())
+    }
+
+    /// Asks an actor and waits for its answer, at most as long as the actor's `limits.host_deadline`.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send); [`Guest`](ActorError::Guest) if it answered with an error;
+    /// [`Ended`](ActorError::Ended) if it ended meanwhile; [`NoReply`](ActorError::NoReply);
+    /// [`DeadlineExceeded`](ActorError::DeadlineExceeded).
+    pub async fn request(&self, id: ActorId, message: impl Into<Bytes>) -> Result<Bytes, ActorError> {
+        self.inner.request(None, id, message.into()).await
+    }
+
+    /// A handle to an actor.
+    #[must_use]
+    pub fn handle(&self, id: ActorId) -> ActorHandle {
+        ActorHandle::new(id, Arc::new(self.clone()))
+    }
+
+    /// Watches what happens from now on.
+    #[must_use]
+    pub fn watch(&self) -> LifecycleStream {
+        LifecycleStream::new(self.inner.events.subscribe())
+    }
+
+    /// The store that keeps the chains, those of ended and reaped actors too.
+    #[must_use]
+    pub fn chain_store(&self) -> &Arc<dyn ChainStore> {
+        &self.inner.store
+    }
+
+    /// Ends all actors: roots latest first, each after its descendants. Nothing can be started afterwards.
+    ///
+    /// Every tree has [`RuntimeConfig::shutdown_deadline`]; what has not ended then is killed.
+    pub async fn shutdown(&self) {
+        self.inner.shutdown(theater_core::StopMode::Graceful(self.inner.config.shutdown_deadline)).await;
+    }
+
+    /// Ends all actors at once, without waiting for guest code.
+    pub async fn kill(&self) {
+        self.inner.shutdown(theater_core::StopMode::Kill).await;
+    }
+}
+
+impl Inner {
+    /// The runtime as its own users see it.
+    fn outer(&self) -> WasmRuntime {
+        WasmRuntime { inner: self.this.upgrade().expect("`self` is borrowed from the Arc") }
+    }
+
+    fn caller(&self, id: ActorId) -> Caller {
+        Caller::new(id, Arc::new(self.outer()))
+    }
+
+    fn now(&self) -> u64 {
+        (self.config.clock)()
+    }
+
+    /// The entry of an actor. The registry's guard ends with the statement.
+    fn find(&self, id: ActorId) -> Option<Arc<Entry>> {
+        self.registry.get(&id).map(|entry| Arc::clone(&entry))
+    }
+
+    /// The entry of an actor on which `by` may act.
+    fn target(&self, by: Authority, id: ActorId) -> Result<Arc<Entry>, ActorError> {
+        // A parent never changes, so having it is being allowed for good.
+        self.find(id).filter(|entry| by.covers(entry.parent_id())).ok_or_else(|| by.refusal(id))
+    }
+
+    /// Appends to an actor's chain, and tells the watchers what they want to know of it.
+    fn append(&self, entry: &Entry, kind: EventKind, payload: Bytes) -> Result<ChainEvent, ActorError> {
+        let (size, limit) = (payload.len() as u64, entry.limits().event);
+        if size > limit {
+            return Err(LimitError::Event { size, limit }.into());
+        }
+        let event = entry
+            .chain
+            .append(kind, payload, || self.now())
+            .map_err(|error| ActorError::Chain { id: entry.id, source: Arc::new(error) })?;
+        if self.events.receiver_count() > 0 {
+            self.tell_recorded(entry, &event);
+        }
+        Ok(event)
+    }
+
+    fn tell_recorded(&self, entry: &Entry, event: &ChainEvent) {
+        let kind = match event.header.kind {
+            EventKind::LOG => match theater_core::event::payload::decode::<HostCall>(&event.payload) {
+                Ok(HostCall::Called { data: Some(data), .. }) => {
+                    LifecycleKind::Log { message: String::from_utf8_lossy(&data).into_owned() }
+                }
+                _ => return,
+            },
+            EventKind::SUPERVISION => LifecycleKind::Supervision { payload: event.payload.clone() },
+            _ => return,
+        };
+        self.tell(entry, kind);
+    }
+
+    /// Tells the watchers. A slow one loses events and is told so; nobody waits for it.
+    fn tell(&self, entry: &Entry, kind: LifecycleKind) {
+        if self.events.receiver_count() == 0 {
+            return;
+        }
+        let incarnation = entry.core().incarnation;
+        // An error means that the last watcher has just gone.
+        let _ = self.events.send(LifecycleEvent {
+            actor: entry.id,
+            name: entry.manifest.name.clone(),
+            parent: entry.parent_id(),
+            incarnation,
+            time: self.now(),
+            kind,
+        });
+    }
+
+    /// Writes where a child's chain is into its parent's chain: the tree anchors itself.
+    fn anchor(&self, child: &Entry, kind: EventKind, reason: Option<&ExitReason>) {
+        let Some(parent) = &child.parent else { return };
+        let anchor = ChildAnchor {
+            incarnation: child.core().incarnation,
+            reason: reason.map(|reason| reason.name().to_owned()),
+            anchor: child.chain.anchor(),
+        };
+        if let Err(error) = self.append(parent, kind, theater_core::event::payload::encode(&anchor)) {
+            // The parent's own next event will fail as well, and ends it.
+            tracing::error!(actor = %parent.id, child = %child.id, %error, "could not anchor a child's chain");
+        }
+    }
+}
+
+/// The system's clock, in nanoseconds since the Unix epoch.
+fn system_clock() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,91 @@
+//! `ActorRuntime` for `WasmRuntime`: checks, then the work of the other files.
+
+use std::sync::Arc;
+
+use theater_core::{
+    ActorError, ActorId, ActorInfo, ActorRuntime, Authority, Bytes, ChainEvent, ChildNotice, EventDraft, EventRange,
+    ExitReason, ExitStream, RestartFrom, SpawnRequest, StopMode, async_trait,
+};
+
+use super::WasmRuntime;
+use super::entry::Phase;
+
+#[async_trait]
+impl ActorRuntime for WasmRuntime {
+    async fn spawn(&self, request: SpawnRequest) -> Result<ActorInfo, ActorError> {
+        self.inner.spawn(request).await
+    }
+
+    async fn restart(&self, by: Authority, id: ActorId, from: RestartFrom) -> Result<ActorInfo, ActorError> {
+        let entry = self.inner.target(by, id)?;
+        let _turn = entry.starts.lock().await;
+        let live = !matches!(entry.core().phase, Phase::Ended { .. });
+        if live {
+            let mode = entry.manifest.child_spec.shutdown.into();
+            self.inner.end_tree(&entry, mode, ExitReason::Stopped).await;
+        }
+        self.inner.start_again(&entry, from).await?;
+        Ok(entry.info())
+    }
+
+    async fn stop(&self, by: Authority, id: ActorId, mode: StopMode) -> Result<ExitReason, ActorError> {
+        let entry = self.inner.target(by, id)?;
+        let parent_ends = entry.parent.as_ref().is_some_and(|parent| parent.core().closing);
+        let reason = match by {
+            Authority::Parent(_) if parent_ends => ExitReason::ParentStopped,
+            _ => ExitReason::Stopped,
+        };
+        Ok(self.inner.end_tree(&entry, mode, reason).await)
+    }
+
+    async fn info(&self, by: Authority, id: ActorId) -> Result<ActorInfo, ActorError> {
+        Ok(self.inner.target(by, id)?.info())
+    }
+
+    async fn children(&self, parent: ActorId) -> Result<Vec<ActorInfo>, ActorError> {
+        let entry = self.inner.find(parent).ok_or(ActorError::UnknownActor { id: parent })?;
+        let children: Vec<_> = entry.core().children.values().cloned().collect();
+        // An actor whose first start has not ended yet is nobody's child so far.
+        Ok(children.iter().filter(|child| child.is_child()).map(|child| child.info()).collect())
+    }
+
+    async fn state(&self, by: Authority, id: ActorId) -> Result<Option<Bytes>, ActorError> {
+        Ok(self.inner.target(by, id)?.good_state().flatten())
+    }
+
+    async fn events(&self, by: Authority, id: ActorId, range: EventRange) -> Result<Vec<ChainEvent>, ActorError> {
+        let entry = self.inner.target(by, id)?;
+        let chain = entry.chain.id();
+        self.inner
+            .store
+            .read(chain, range)
+            .await
+            .map_err(|error| ActorError::Chain { id, source: Arc::new(error) })
+    }
+
+    async fn record(&self, id: ActorId, draft: EventDraft) -> Result<ChainEvent, ActorError> {
+        let entry = self.inner.find(id).ok_or(ActorError::UnknownActor { id })?;
+        self.inner.append(&entry, draft.kind, draft.payload)
+    }
+
+    fn exits(&self, parent: Option<ActorId>) -> ExitStream {
+        match parent {
+            None => self.inner.root_exits.stream(),
+            Some(id) => self.inner.find(id).map_or_else(ExitStream::ended, |entry| entry.exits.stream()),
+        }
+    }
+
+    async fn notify(&self, parent: ActorId, notice: ChildNotice) -> Result<(), ActorError> {
+        let entry = self.inner.find(parent).ok_or(ActorError::UnknownActor { id: parent })?;
+        entry.notify(notice).await
+    }
+
+    async fn reap(&self, by: Authority, id: ActorId) -> Result<(), ActorError> {
+        let entry = self.inner.target(by, id)?;
+        if !matches!(entry.core().phase, Phase::Ended { .. }) {
+            return Err(ActorError::StillRunning { id });
+        }
+        self.inner.unregister(&entry);
+        Ok(())
+    }
+}

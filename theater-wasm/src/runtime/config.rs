@@ -1,0 +1,133 @@
+//! The settings of a runtime.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use theater_chain::{ChainStore, MemoryStore};
+use theater_core::{ActorId, ExitQueue, ManifestSource};
+use tokio::sync::broadcast;
+
+use super::{Inner, WasmRuntime, system_clock};
+use crate::component::ComponentCache;
+use crate::engine::{ActorEngine, EngineConfig, EngineError};
+
+/// The settings of a runtime that are not an actor's own.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct RuntimeConfig {
+    /// How long a tree may take to end in [`WasmRuntime::shutdown`] before the rest of it is killed. Default 10 s.
+    pub shutdown_deadline: Duration,
+    /// How long the children of an actor that ended itself may take before the rest of them is killed. Default 10 s.
+    pub orphan_deadline: Duration,
+    /// Levels of a tree, the root's included. Default 64. A deeper spawn is refused.
+    pub max_depth: u32,
+    /// Ended children that a parent's record keeps; the oldest beyond that are reaped. Default 1,000.
+    pub retained_children: usize,
+    /// Events that may wait for a watcher. Default 4,096.
+    pub watch_capacity: usize,
+    /// Nanoseconds since the Unix epoch. Default: the system's clock.
+    pub clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// Ids for new actors. Default: UUID version 7 from the clock and the system's randomness.
+    pub ids: Arc<dyn Fn() -> ActorId + Send + Sync>,
+    /// 32 bytes that make a chain's id unique. Default: the system's randomness.
+    pub nonces: Arc<dyn Fn() -> [u8; 32] + Send + Sync>,
+}
+
+impl fmt::Debug for RuntimeConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuntimeConfig")
+            .field("shutdown_deadline", &self.shutdown_deadline)
+            .field("orphan_deadline", &self.orphan_deadline)
+            .field("max_depth", &self.max_depth)
+            .field("retained_children", &self.retained_children)
+            .field("watch_capacity", &self.watch_capacity)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for RuntimeConfig {
+    fn default() -> Self {
+        Self {
+            shutdown_deadline: Duration::from_secs(10),
+            orphan_deadline: Duration::from_secs(10),
+            max_depth: 64,
+            retained_children: 1_000,
+            watch_capacity: 4_096,
+            clock: Arc::new(system_clock),
+            ids: Arc::new(|| ActorId::from_parts(system_clock() / 1_000_000, random())),
+            nonces: Arc::new(random),
+        }
+    }
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system provides randomness");
+    bytes
+}
+
+/// Sets up a [`WasmRuntime`].
+#[derive(Debug)]
+pub struct RuntimeBuilder {
+    source: Arc<dyn ManifestSource>,
+    store: Option<Arc<dyn ChainStore>>,
+    engine: Option<ActorEngine>,
+    config: RuntimeConfig,
+}
+
+impl RuntimeBuilder {
+    pub(super) fn new(source: Arc<dyn ManifestSource>) -> Self {
+        Self { source, store: None, engine: None, config: RuntimeConfig::default() }
+    }
+
+    /// Keeps chains in this store. Default: in memory.
+    #[must_use]
+    pub fn chain_store(mut self, store: Arc<dyn ChainStore>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Runs actors on this engine, which several runtimes may share. Default: one of its own.
+    #[must_use]
+    pub fn engine(mut self, engine: ActorEngine) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    /// Changes settings.
+    #[must_use]
+    pub fn config(mut self, change: impl FnOnce(&mut RuntimeConfig)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Makes the runtime.
+    ///
+    /// # Errors
+    /// If the engine cannot be set up.
+    pub fn build(self) -> Result<WasmRuntime, EngineError> {
+        let engine = match self.engine {
+            Some(engine) => engine,
+            None => ActorEngine::new(&EngineConfig::default())?,
+        };
+        let (events, _) = broadcast::channel(self.config.watch_capacity.max(1));
+        let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        Ok(WasmRuntime {
+            inner: Arc::new_cyclic(|this| Inner {
+                engine,
+                components: ComponentCache::default(),
+                source: self.source,
+                store,
+                config: self.config,
+                registry: DashMap::new(),
+                channels: super::messages::Channels::default(),
+                root_exits: ExitQueue::new(),
+                roots: Mutex::default(),
+                events,
+                this: this.clone(),
+            }),
+        })
+    }
+}

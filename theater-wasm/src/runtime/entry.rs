@@ -1,0 +1,348 @@
+//! What the registry keeps for one actor: everything that can be known or asked without waiting for it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use theater_core::{
+    ActorError, ActorId, ActorInfo, ActorStatus, Bytes, ChildNotice, ExitQueue, ExitReason, Incarnation,
+    LimitError, Limits, MailboxOverflow, Manifest,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use super::chain::ChainLog;
+use super::life::LifeControl;
+use super::mailbox::Envelope;
+use crate::component::PreparedComponent;
+
+/// Notices about children that may wait for a busy parent; more wait at its supervisor.
+pub(super) const NOTICES: usize = 64;
+
+/// Locks a mutex whose data is valid at every moment, so that a panic elsewhere does not matter.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a life starts with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Start {
+    /// `init`, with these bytes as its state.
+    Init(Option<Bytes>),
+    /// This state, without `init`.
+    State(Option<Bytes>),
+    /// The last good state, without `init`.
+    LastGood(Option<Bytes>),
+}
+
+/// One actor.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: ActorId,
+    pub(super) parent: Option<Arc<Entry>>,
+    /// Levels above it: 0 for a root actor.
+    pub(super) depth: u32,
+    /// Its place among its siblings: start order.
+    pub(super) place: u64,
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) component: PreparedComponent,
+    /// What the first life started with, for a restart from the beginning.
+    pub(super) first: Start,
+    pub(super) chain: ChainLog,
+    /// The ends of its children's lives.
+    pub(super) exits: ExitQueue,
+    core: Mutex<Core>,
+    good: Mutex<Good>,
+    mailbox: mpsc::Sender<Envelope>,
+    notices: mpsc::Sender<ChildNotice>,
+    waiting: Mutex<Waiting>,
+    requests: AtomicU64,
+    /// The request that is being handled, or `u64::MAX`: it is not outstanding, its handler is still to answer.
+    handling: AtomicU64,
+    pending: Mutex<VecDeque<Pending>>,
+    /// Starts of one actor come one after the other. Ends need no turn: they must always be possible.
+    pub(super) starts: tokio::sync::Mutex<()>,
+}
+
+/// The last good state.
+#[derive(Debug, Clone, Default)]
+struct Good {
+    state: Option<Bytes>,
+    /// Whether a call has succeeded at all: `None` is a good state too.
+    known: bool,
+}
+
+/// The part of an entry that changes as lives begin and end.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) phase: Phase,
+    pub(super) incarnation: Incarnation,
+    pub(super) life: Option<Arc<LifeControl>>,
+    /// Children that have a record, in start order.
+    pub(super) children: BTreeMap<u64, Arc<Entry>>,
+    next_place: u64,
+    /// Children that have ended for good, oldest first, until retention forgets them.
+    pub(super) ended_children: VecDeque<u64>,
+    /// Live children, starting ones included.
+    pub(super) live_children: u32,
+    /// Set from the moment an end was decided: nothing starts below any more.
+    pub(super) closing: bool,
+    /// Whether the current life is one that the parent's supervisor started by its rule.
+    pub(super) automatic: bool,
+    /// Both inboxes while no life has them.
+    pub(super) inboxes: Option<Inboxes>,
+}
+
+/// Where messages come out. They outlive lives: a restart keeps the mailbox.
+#[derive(Debug)]
+pub(super) struct Inboxes {
+    pub(super) mailbox: mpsc::Receiver<Envelope>,
+    pub(super) notices: mpsc::Receiver<ChildNotice>,
+}
+
+/// Where an actor is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Phase {
+    Starting,
+    Running,
+    Stopping,
+    /// Its life has ended. `awaiting` while its supervisor will start it again: its mailbox takes messages meanwhile.
+    Ended { reason: ExitReason, awaiting: bool },
+}
+
+/// What an actor's guest is waiting for inside a host call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waiting {
+    Nothing,
+    /// For this actor's answer.
+    Request(ActorId),
+    /// For something that its supervisor does with a child.
+    Supervision,
+}
+
+/// A request that has not been answered.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) number: u64,
+    pub(super) reply: oneshot::Sender<Result<Bytes, ActorError>>,
+}
+
+/// The actors that the embedding program started, in start order.
+#[derive(Debug, Default)]
+pub(super) struct Roots {
+    pub(super) children: BTreeMap<u64, Arc<Entry>>,
+    pub(super) ended: VecDeque<u64>,
+    next_place: u64,
+    pub(super) closing: bool,
+}
+
+impl Roots {
+    /// A place for one more root.
+    pub(super) fn place(&mut self) -> u64 {
+        self.next_place += 1;
+        self.next_place
+    }
+}
+
+/// What an entry is made of, besides what starts out empty.
+#[derive(Debug)]
+pub(super) struct EntryParts {
+    pub(super) id: ActorId,
+    pub(super) parent: Option<Arc<Entry>>,
+    pub(super) place: u64,
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) component: PreparedComponent,
+    pub(super) first: Start,
+    pub(super) chain: ChainLog,
+}
+
+impl Entry {
+    pub(super) fn new(parts: EntryParts) -> Arc<Self> {
+        let capacity = usize::try_from(parts.manifest.limits.mailbox).unwrap_or(usize::MAX);
+        let (mailbox, mailbox_out) = mpsc::channel(capacity.clamp(1, tokio::sync::Semaphore::MAX_PERMITS));
+        let (notices, notices_out) = mpsc::channel(NOTICES);
+        Arc::new(Self {
+            id: parts.id,
+            depth: parts.parent.as_ref().map_or(0, |parent| parent.depth + 1),
+            parent: parts.parent,
+            place: parts.place,
+            manifest: parts.manifest,
+            component: parts.component,
+            first: parts.first,
+            chain: parts.chain,
+            exits: ExitQueue::new(),
+            core: Mutex::new(Core {
+                phase: Phase::Starting,
+                incarnation: Incarnation(0),
+                life: None,
+                children: BTreeMap::new(),
+                next_place: 0,
+                ended_children: VecDeque::new(),
+                live_children: 0,
+                closing: false,
+                automatic: false,
+                inboxes: Some(Inboxes { mailbox: mailbox_out, notices: notices_out }),
+            }),
+            good: Mutex::new(Good::default()),
+            mailbox,
+            notices,
+            waiting: Mutex::new(Waiting::Nothing),
+            requests: AtomicU64::new(0),
+            handling: AtomicU64::new(u64::MAX),
+            pending: Mutex::new(VecDeque::new()),
+            starts: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    pub(super) fn core(&self) -> MutexGuard<'_, Core> {
+        lock(&self.core)
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.manifest.limits
+    }
+
+    pub(super) fn parent_id(&self) -> Option<ActorId> {
+        self.parent.as_ref().map(|parent| parent.id)
+    }
+
+    /// Whether its first start has ended well: before that it is nobody's child.
+    pub(super) fn is_child(&self) -> bool {
+        let core = self.core();
+        core.phase != Phase::Starting || core.incarnation > Incarnation::FIRST
+    }
+
+    pub(super) fn info(&self) -> ActorInfo {
+        let core = self.core();
+        let status = match &core.phase {
+            Phase::Starting => ActorStatus::Starting,
+            Phase::Running => ActorStatus::Running,
+            Phase::Stopping => ActorStatus::Stopping,
+            Phase::Ended { reason, .. } => ActorStatus::Ended(reason.clone()),
+        };
+        ActorInfo::new(self.id, self.parent_id(), &self.manifest.name, status)
+            .with_incarnation(core.incarnation)
+            .with_child_spec(self.manifest.child_spec)
+    }
+
+    /// The last good state, or `None` if there has been none.
+    pub(super) fn good_state(&self) -> Option<Option<Bytes>> {
+        let good = lock(&self.good);
+        good.known.then(|| good.state.clone())
+    }
+
+    /// Commits the state after a call that succeeded.
+    pub(super) fn commit(&self, state: Option<Bytes>) {
+        *lock(&self.good) = Good { state, known: true };
+    }
+
+    pub(super) fn waiting(&self) -> Waiting {
+        *lock(&self.waiting)
+    }
+
+    /// Says what the guest waits for until the guard is dropped.
+    pub(super) fn wait_for(self: &Arc<Self>, what: Waiting) -> WaitGuard {
+        *lock(&self.waiting) = what;
+        WaitGuard(Arc::clone(self))
+    }
+
+    /// Puts a message into the mailbox.
+    pub(super) fn deliver(&self, envelope: Envelope) -> Result<(), ActorError> {
+        if let Some(size) = envelope.size().filter(|size| *size > self.limits().message) {
+            return Err(LimitError::Message { size, limit: self.limits().message }.into());
+        }
+        let guest = self.component.exports();
+        if let Some(export) = envelope.missing_export(guest) {
+            return Err(ActorError::NoSuchExport { id: self.id, export });
+        }
+        // The lock keeps the end of the last life from emptying the mailbox between the check and the message.
+        let core = self.core();
+        if let Phase::Ended { reason, awaiting: false } = &core.phase {
+            return Err(ActorError::Ended { id: self.id, reason: reason.clone() });
+        }
+        match self.mailbox.try_send(envelope) {
+            Ok(()) => Ok(()),
+            Err(_) => {
+                let limit = u64::from(self.limits().mailbox);
+                if self.limits().mailbox_overflow == MailboxOverflow::Exit
+                    && let Some(life) = &core.life
+                {
+                    life.kill(ExitReason::MailboxOverflow { limit });
+                }
+                Err(LimitError::Mailbox { limit }.into())
+            }
+        }
+    }
+
+    /// Queues a notice about a child; waits while [`NOTICES`] wait already.
+    pub(super) async fn notify(&self, notice: ChildNotice) -> Result<(), ActorError> {
+        if let Phase::Ended { reason, .. } = &self.core().phase {
+            return Err(ActorError::Ended { id: self.id, reason: reason.clone() });
+        }
+        self.notices.send(notice).await.map_err(|_| ActorError::ShuttingDown)
+    }
+
+    /// Gives an unanswered request a number and keeps where its answer goes.
+    pub(super) fn open_request(&self, reply: oneshot::Sender<Result<Bytes, ActorError>>) -> u64 {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let mut pending = lock(&self.pending);
+        // Whoever has given up waiting needs no place.
+        if pending.len() >= self.limits().mailbox as usize {
+            pending.retain(|request| !request.reply.is_closed());
+        }
+        pending.push_back(Pending { number, reply });
+        number
+    }
+
+    /// Takes an unanswered request out.
+    pub(super) fn close_request(&self, number: u64) -> Option<Pending> {
+        let mut pending = lock(&self.pending);
+        // The newest is the likeliest: most requests are answered at once.
+        let index = pending.iter().rposition(|request| request.number == number)?;
+        pending.remove(index)
+    }
+
+    /// Notes which request is being handled; `None` when it has been.
+    pub(super) fn set_handling(&self, number: Option<u64>) {
+        self.handling.store(number.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// The requests that were left open, oldest first.
+    pub(super) fn outstanding(&self) -> Vec<u64> {
+        let handling = self.handling.load(Ordering::Relaxed);
+        lock(&self.pending).iter().map(|request| request.number).filter(|number| *number != handling).collect()
+    }
+
+    pub(super) fn take_requests(&self) -> VecDeque<Pending> {
+        std::mem::take(&mut *lock(&self.pending))
+    }
+
+    /// Whether `self` is below `other` in the tree, and if so the child of `other` on the way.
+    pub(super) fn below(self: &Arc<Self>, other: ActorId) -> Option<Arc<Self>> {
+        let mut current = Arc::clone(self);
+        loop {
+            let parent = current.parent.clone()?;
+            if parent.id == other {
+                return Some(current);
+            }
+            current = parent;
+        }
+    }
+}
+
+impl Core {
+    /// A place for one more child.
+    pub(super) fn place(&mut self) -> u64 {
+        self.next_place += 1;
+        self.next_place
+    }
+}
+
+/// Ends a wait when it is dropped, however the wait ended.
+#[derive(Debug)]
+pub(super) struct WaitGuard(Arc<Entry>);
+
+impl Drop for WaitGuard {
+    fn drop(&mut self) {
+        *lock(&self.0.waiting) = Waiting::Nothing;
+    }
+}

@@ -1,0 +1,432 @@
+//! One life of an actor: the task that owns its instance, from start to end.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use theater_core::event::payload::{self, Origin, Started};
+use theater_core::{
+    ActorError, Bytes, ChildNotice, EventKind, ExitReason, HandlerKind, Incarnation, LimitError, ShutdownController,
+};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use wasmtime::component::{ComponentNamedList, Func, Lift, Lower};
+
+use super::entry::{Entry, Inboxes, Start, lock};
+use super::mailbox::Envelope;
+use super::{Inner, Messenger};
+use crate::component::{Answer, ChannelAccept, NewState, WitActorError, WitErrorType};
+use crate::instance::{ActorInstance, InstantiateError};
+use crate::store::ActorStore;
+
+/// How a life is asked to end, and how others notice that it has.
+#[derive(Debug)]
+pub(super) struct LifeControl {
+    stop: CancellationToken,
+    kill: CancellationToken,
+    asked: Mutex<Option<ExitReason>>,
+    done: watch::Sender<bool>,
+    pub(super) driver: Mutex<Option<Driver>>,
+}
+
+/// The supervisor of one life, running.
+#[derive(Debug)]
+pub(super) struct Driver {
+    pub(super) shutdown: ShutdownController,
+    pub(super) task: JoinHandle<()>,
+}
+
+impl LifeControl {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            stop: CancellationToken::new(),
+            kill: CancellationToken::new(),
+            asked: Mutex::new(None),
+            done: watch::Sender::new(false),
+            driver: Mutex::new(None),
+        })
+    }
+
+    /// Asks the life to end after its current call. The first reason stays until a kill brings another.
+    pub(super) fn stop(&self, reason: ExitReason) {
+        lock(&self.asked).get_or_insert(reason);
+        self.stop.cancel();
+    }
+
+    /// Ends the life at once. The first kill's reason stays.
+    pub(super) fn kill(&self, reason: ExitReason) {
+        {
+            let mut asked = lock(&self.asked);
+            if self.kill.is_cancelled() {
+                return;
+            }
+            *asked = Some(reason);
+            self.kill.cancel();
+        }
+        self.stop.cancel();
+    }
+
+    fn asked(&self) -> ExitReason {
+        lock(&self.asked).clone().unwrap_or(ExitReason::Killed)
+    }
+
+    /// Resolves when the life was asked to end.
+    pub(super) async fn stopping(&self) {
+        self.stop.cancelled().await;
+    }
+
+    pub(super) fn finish(&self) {
+        self.done.send_replace(true);
+    }
+
+    /// Waits until the life has ended and everybody has been told.
+    pub(super) async fn ended(&self) {
+        // An error means that the sender is gone, which it is not before the end.
+        let _ = self.done.subscribe().wait_for(|done| *done).await;
+    }
+
+    /// Waits for the end for a limited time. Returns whether it came.
+    pub(super) async fn ended_within(&self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.ended()).await.is_ok()
+    }
+}
+
+/// What one life needs.
+pub(super) struct Life {
+    pub(super) inner: Arc<Inner>,
+    pub(super) entry: Arc<Entry>,
+    pub(super) incarnation: Incarnation,
+    pub(super) control: Arc<LifeControl>,
+    pub(super) supervisor: Option<theater_supervisor::SupervisorHost>,
+}
+
+/// A life whose instance exists.
+struct Running<'a> {
+    life: &'a Life,
+    /// `None` after a callback's trap poisoned it: the next call makes a new one from the state.
+    instance: Option<ActorInstance>,
+    state: Option<Bytes>,
+}
+
+impl Life {
+    /// Lives: from the first event to the reason of the end. `started` is called once, when `init` has ended well.
+    pub(super) async fn run(&self, start: Start, inboxes: &mut Inboxes, started: impl FnOnce(Origin)) -> ExitReason {
+        match self.live(start, inboxes, started).await {
+            Ok(reason) | Err(reason) => reason,
+        }
+    }
+
+    async fn live(
+        &self,
+        start: Start,
+        inboxes: &mut Inboxes,
+        started: impl FnOnce(Origin),
+    ) -> Result<ExitReason, ExitReason> {
+        let (origin, state) = match start {
+            Start::Init(state) => (Origin::Init, state),
+            Start::State(state) => (Origin::Given, state),
+            Start::LastGood(state) => (Origin::LastGood, state),
+        };
+        let state_len = state.as_ref().map(|state| state.len() as u64);
+        self.record(
+            EventKind::STARTED,
+            payload::encode(&Started { incarnation: self.incarnation, origin, state_len }),
+        )?;
+        let instance = self.instantiate().await?;
+        let mut running = Running { life: self, instance: Some(instance), state };
+        if origin == Origin::Init {
+            let id = self.entry.id.to_string();
+            let called = running.call_init(&id).await?;
+            called.map_err(|error| ExitReason::InitFailed { error })?;
+        } else {
+            self.entry.commit(running.state.clone());
+        }
+        started(origin);
+        running.serve(inboxes).await
+    }
+
+    async fn instantiate(&self) -> Result<ActorInstance, ExitReason> {
+        let mut store = ActorStore::new(self.inner.caller(self.entry.id), *self.entry.limits())
+            .with_messenger(Messenger::new(&self.inner, &self.entry, &self.control));
+        if let Some(host) = &self.supervisor {
+            store = store.with_supervisor(host.clone());
+        }
+        tokio::select! {
+            biased;
+            made = self.entry.component.instantiate(store) => made.map_err(|error| match error {
+                InstantiateError::Failed(reason) => reason,
+                other => ExitReason::StartFailed { error: other.to_string() },
+            }),
+            () = self.control.kill.cancelled() => Err(self.control.asked()),
+        }
+    }
+
+    /// Appends to the actor's chain; where that fails the life ends, because it could not be accounted for.
+    fn record(&self, kind: EventKind, payload: Bytes) -> Result<(), ExitReason> {
+        match self.inner.append(&self.entry, kind, payload) {
+            Ok(_) => Ok(()),
+            Err(ActorError::Limit(LimitError::Event { size, limit })) => {
+                Err(ExitReason::EventTooLarge { size, limit })
+            }
+            Err(error) => Err(ExitReason::ChainFailed { error: error.to_string() }),
+        }
+    }
+}
+
+/// What a call answered: the guest's own error leaves the actor as it was.
+type Called<T> = Result<T, String>;
+
+impl Running<'_> {
+    async fn serve(&mut self, inboxes: &mut Inboxes) -> Result<ExitReason, ExitReason> {
+        let control = &self.life.control;
+        loop {
+            if let Some(data) = self.instance.as_mut().and_then(|instance| instance.store.data_mut().take_shutdown()) {
+                return Ok(ExitReason::Completed { data });
+            }
+            tokio::select! {
+                biased;
+                () = control.stop.cancelled() => return Ok(control.asked()),
+                Some(notice) = inboxes.notices.recv() => self.handle_notice(notice).await?,
+                Some(envelope) = inboxes.mailbox.recv() => self.handle(envelope).await?,
+            }
+        }
+    }
+
+    /// Calls an export. Ends at once when the life is killed.
+    async fn call<P, R>(&mut self, function: Func, params: P) -> Result<R, ExitReason>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let control = &self.life.control;
+        let instance = self.instance.as_mut().expect("every call is preceded by `ready`");
+        tokio::select! {
+            biased;
+            called = instance.call::<P, R>(function, params) => called,
+            () = control.kill.cancelled() => Err(control.asked()),
+        }
+    }
+
+    /// Makes sure that there is an instance.
+    async fn ready(&mut self) -> Result<&ActorInstance, ExitReason> {
+        if self.instance.is_none() {
+            self.instance = Some(self.life.instantiate().await?);
+        }
+        Ok(self.instance.as_ref().expect("made above"))
+    }
+
+    /// Commits the state of a call that succeeded and records how it ended.
+    fn returned<T>(
+        &mut self,
+        result: Result<(Option<Vec<u8>>, T), String>,
+        answer: impl FnOnce(&T) -> Option<&[u8]>,
+    ) -> Result<Called<T>, ExitReason> {
+        let called = match result {
+            Ok((state, value)) => {
+                let size = state.as_ref().map_or(0, Vec::len) as u64;
+                let limit = self.life.entry.limits().state;
+                if size > limit {
+                    return Err(ExitReason::StateTooLarge { size, limit });
+                }
+                self.state = state.map(Bytes::from);
+                Ok(value)
+            }
+            Err(error) => Err(error),
+        };
+        let payload = payload::encode(&payload::Return {
+            error: called.as_ref().err().map(|error| error.as_str().into()),
+            data: called.as_ref().ok().and_then(answer).map(|data| Cow::Borrowed(serde_bytes::Bytes::new(data))),
+            state_len: self.state.as_ref().map(|state| state.len() as u64),
+        });
+        self.life.record(EventKind::RETURN, payload)?;
+        if called.is_ok() {
+            self.life.entry.commit(self.state.clone());
+        }
+        Ok(called)
+    }
+
+    fn record_call(
+        &self,
+        function: &'static str,
+        from: Option<theater_core::ActorId>,
+        subject: Option<&str>,
+        data: Option<&[u8]>,
+    ) -> Result<(), ExitReason> {
+        let call = payload::Call {
+            function: function.into(),
+            from,
+            subject: subject.map(Into::into),
+            data: data.map(|data| Cow::Borrowed(serde_bytes::Bytes::new(data))),
+        };
+        self.life.record(EventKind::CALL, payload::encode(&call))
+    }
+
+    async fn call_init(&mut self, id: &str) -> Result<Called<()>, ExitReason> {
+        let state = self.state.clone();
+        self.record_call("init", None, Some(id), state.as_deref())?;
+        let function = self.ready().await?.guest.init.expect("checked when the component was prepared");
+        let (result,): NewState = self.call(function, (state.as_deref(), (id,))).await?;
+        self.returned(result.map(|(state,)| (state, ())), |()| None)
+    }
+
+    async fn handle(&mut self, envelope: Envelope) -> Result<(), ExitReason> {
+        match envelope {
+            Envelope::Send { from, data } => self.handle_send(from, &data).await,
+            Envelope::Request { from, data, reply } => {
+                let number = self.life.entry.open_request(reply);
+                self.life.entry.set_handling(Some(number));
+                let handled = self.handle_request(number, from, &data).await;
+                self.life.entry.set_handling(None);
+                handled
+            }
+            Envelope::ChannelOpen { from, channel, data, reply } => {
+                let accepted = self.handle_channel_open(from, &channel, &data).await;
+                // Whoever offered may have given up; a life that ends here says why.
+                let _ = reply.send(match &accepted {
+                    Ok(accepted) => Ok(accepted.clone()),
+                    Err(reason) => Err(ActorError::Ended { id: self.life.entry.id, reason: reason.clone() }),
+                });
+                accepted.map(drop)
+            }
+            Envelope::ChannelMessage { from, channel, data } => {
+                self.handle_channel_message(from, &channel, &data).await
+            }
+            Envelope::ChannelClose { from, channel } => self.handle_channel_close(from, &channel).await,
+        }
+    }
+
+    async fn handle_send(&mut self, from: Option<theater_core::ActorId>, data: &[u8]) -> Result<(), ExitReason> {
+        self.record_call("handle-send", from, None, Some(data))?;
+        let Some(function) = self.ready().await?.guest.handle_send else { return Ok(()) };
+        let state = self.state.clone();
+        let (result,): NewState = self.call(function, (state.as_deref(), (data,))).await?;
+        self.returned(result.map(|(state,)| (state, ())), |()| None).map(drop)
+    }
+
+    async fn handle_request(
+        &mut self,
+        number: u64,
+        from: Option<theater_core::ActorId>,
+        data: &[u8],
+    ) -> Result<(), ExitReason> {
+        let id = super::messages::request_id(number);
+        self.record_call("handle-request", from, Some(&id), Some(data))?;
+        let Some(function) = self.ready().await?.guest.handle_request else { return Ok(()) };
+        let state = self.state.clone();
+        let (result,): Answer<Option<Vec<u8>>> = self.call(function, (state.as_deref(), (&id, data))).await?;
+        let limit = self.life.entry.limits().message;
+        if let Ok((_, (Some(answer),))) = &result
+            && answer.len() as u64 > limit
+        {
+            return Err(ExitReason::MessageTooLarge { size: answer.len() as u64, limit });
+        }
+        let result = result.map(|(state, (answer,))| (state, answer));
+        let reply = match self.returned(result, |answer| answer.as_deref())? {
+            Ok(Some(answer)) => Ok(Bytes::from(answer)),
+            // Answered later, or already.
+            Ok(None) => return Ok(()),
+            Err(error) => Err(ActorError::Guest { id: self.life.entry.id, error }),
+        };
+        if let Some(pending) = self.life.entry.close_request(number) {
+            // Whoever asked may have given up.
+            let _ = pending.reply.send(reply);
+        }
+        Ok(())
+    }
+
+    async fn handle_channel_open(
+        &mut self,
+        from: theater_core::ActorId,
+        channel: &str,
+        data: &[u8],
+    ) -> Result<(bool, Option<Bytes>), ExitReason> {
+        self.record_call("handle-channel-open", Some(from), Some(channel), Some(data))?;
+        let Some(function) = self.ready().await?.guest.handle_channel_open else { return Ok((false, None)) };
+        let state = self.state.clone();
+        let (result,): Answer<ChannelAccept> = self.call(function, (state.as_deref(), (channel, data))).await?;
+        let result = result.map(|(state, (accept,))| (state, accept));
+        Ok(match self.returned(result, |accept| accept.message.as_deref())? {
+            Ok(accept) => (accept.accepted, accept.message.map(Bytes::from)),
+            Err(_) => (false, None),
+        })
+    }
+
+    async fn handle_channel_message(
+        &mut self,
+        from: theater_core::ActorId,
+        channel: &str,
+        data: &[u8],
+    ) -> Result<(), ExitReason> {
+        self.record_call("handle-channel-message", Some(from), Some(channel), Some(data))?;
+        let Some(function) = self.ready().await?.guest.handle_channel_message else { return Ok(()) };
+        let state = self.state.clone();
+        let (result,): NewState = self.call(function, (state.as_deref(), (channel, data))).await?;
+        self.returned(result.map(|(state,)| (state, ())), |()| None).map(drop)
+    }
+
+    async fn handle_channel_close(&mut self, from: theater_core::ActorId, channel: &str) -> Result<(), ExitReason> {
+        self.record_call("handle-channel-close", Some(from), Some(channel), None)?;
+        let Some(function) = self.ready().await?.guest.handle_channel_close else { return Ok(()) };
+        let state = self.state.clone();
+        let (result,): NewState = self.call(function, (state.as_deref(), (channel,))).await?;
+        self.returned(result.map(|(state,)| (state, ())), |()| None).map(drop)
+    }
+
+    /// Tells the guest about a child, where it wants to know. Whatever the callback does, the actor goes on with the
+    /// state that it had: hearing about a failure must not be a failure.
+    async fn handle_notice(&mut self, notice: ChildNotice) -> Result<(), ExitReason> {
+        if self.life.entry.manifest.has_handler(HandlerKind::Supervisor) {
+            if let Err(reason) = self.call_handler(&notice).await {
+                if self.life.control.kill.is_cancelled() || matches!(reason, ExitReason::ChainFailed { .. }) {
+                    return Err(reason);
+                }
+                self.instance = None;
+                let payload = payload::encode(&payload::Return {
+                    error: Some(reason.to_string().into()),
+                    data: None,
+                    state_len: self.state.as_ref().map(|state| state.len() as u64),
+                });
+                self.life.record(EventKind::RETURN, payload)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn call_handler(&mut self, notice: &ChildNotice) -> Result<(), ExitReason> {
+        let child = notice.child.to_string();
+        let state = self.state.clone();
+        let guest = &self.ready().await?.guest;
+        let result = match &notice.reason {
+            ExitReason::Completed { data } => {
+                let Some(function) = guest.handle_child_exit else { return Ok(()) };
+                self.record_call("handle-child-exit", None, Some(&child), data.as_deref())?;
+                let (result,): NewState = self.call(function, (state.as_deref(), (&*child, data.as_deref()))).await?;
+                result
+            }
+            ExitReason::Stopped | ExitReason::Killed | ExitReason::ParentStopped => {
+                let Some(function) = guest.handle_child_external_stop else { return Ok(()) };
+                self.record_call("handle-child-external-stop", None, Some(&child), None)?;
+                let (result,): NewState = self.call(function, (state.as_deref(), (&*child,))).await?;
+                result
+            }
+            reason => {
+                let Some(function) = guest.handle_child_error else { return Ok(()) };
+                let text = reason.to_string();
+                self.record_call("handle-child-error", None, Some(&child), Some(text.as_bytes()))?;
+                let error = WitActorError { error_type: error_type(reason), data: Some(text.into_bytes()) };
+                let (result,): NewState = self.call(function, (state.as_deref(), (&*child, error))).await?;
+                result
+            }
+        };
+        self.returned(result.map(|(state,)| (state, ())), |()| None).map(drop)
+    }
+}
+
+/// The original system's word for a failure that it could not know.
+fn error_type(reason: &ExitReason) -> WitErrorType {
+    match reason {
+        ExitReason::TimedOut { .. } => WitErrorType::OperationTimeout,
+        _ => WitErrorType::Internal,
+    }
+}

@@ -1,0 +1,96 @@
+//! What happens in a runtime, for whoever watches it.
+
+use theater_core::event::payload::Origin;
+use theater_core::{ActorId, Bytes, ExitReason, Incarnation};
+use tokio::sync::broadcast;
+
+/// Something that happened to an actor. Every one of these stands on the actor's chain as well.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct LifecycleEvent {
+    /// The actor.
+    pub actor: ActorId,
+    /// The name in its manifest.
+    pub name: String,
+    /// Its parent.
+    pub parent: Option<ActorId>,
+    /// Which life.
+    pub incarnation: Incarnation,
+    /// When, in nanoseconds since the Unix epoch.
+    pub time: u64,
+    /// What.
+    pub kind: LifecycleKind,
+}
+
+/// What happened to an actor.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum LifecycleKind {
+    /// A life began and its `init`, if it was called, has ended well.
+    Started {
+        /// Where it started from.
+        origin: Origin,
+    },
+    /// A life ended before it was running.
+    StartFailed {
+        /// Why.
+        reason: ExitReason,
+    },
+    /// A life ended.
+    Exited {
+        /// Why.
+        reason: ExitReason,
+    },
+    /// The actor wrote to its log.
+    Log {
+        /// What it wrote.
+        message: String,
+    },
+    /// The actor's supervisor decided something about a child: a `SUPERVISION` payload of `theater-supervisor`.
+    Supervision {
+        /// The payload as it was recorded.
+        payload: Bytes,
+    },
+}
+
+/// Events of a runtime, from the moment of [`WasmRuntime::watch`](crate::WasmRuntime::watch) on.
+///
+/// The queue is bounded. A watcher that is too slow loses the oldest events, is told how many, and harms nobody else.
+#[derive(Debug)]
+pub struct LifecycleStream {
+    receiver: broadcast::Receiver<LifecycleEvent>,
+}
+
+/// One item of a [`LifecycleStream`].
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Watched {
+    /// Something happened.
+    Event(LifecycleEvent),
+    /// This many events were lost because the watcher was too slow.
+    Gap(u64),
+}
+
+impl LifecycleStream {
+    pub(super) fn new(receiver: broadcast::Receiver<LifecycleEvent>) -> Self {
+        Self { receiver }
+    }
+
+    /// The next event, or `None` when the runtime is gone. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Watched> {
+        match self.receiver.recv().await {
+            Ok(event) => Some(Watched::Event(event)),
+            Err(broadcast::error::RecvError::Lagged(lost)) => Some(Watched::Gap(lost)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+
+    /// The next event if there is one already.
+    pub fn try_next(&mut self) -> Option<Watched> {
+        match self.receiver.try_recv() {
+            Ok(event) => Some(Watched::Event(event)),
+            Err(broadcast::error::TryRecvError::Lagged(lost)) => Some(Watched::Gap(lost)),
+            Err(_) => None,
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Starting: from a manifest to a running actor, and from one life to the next.
+
+use std::sync::Arc;
+
+use theater_core::event::payload::{Genesis, encode};
+use theater_core::{
+    ActorError, ActorInfo, Bytes, ExitReason, HandlerKind, LimitError, LoadedManifest, Manifest, ManifestError,
+    ManifestErrorKind, RestartFrom, SpawnRequest, StartFrom,
+};
+use tokio::sync::oneshot;
+
+use super::Inner;
+use super::chain::ChainLog;
+use super::entry::{Entry, EntryParts, Phase, Start, lock};
+use super::life::LifeControl;
+use crate::component::PreparedComponent;
+
+/// What a manifest refers to, fetched and checked.
+struct Resolved {
+    loaded: LoadedManifest,
+    component: PreparedComponent,
+    component_digest: String,
+    initial: Option<Bytes>,
+}
+
+impl Inner {
+    pub(super) async fn spawn(self: &Arc<Self>, request: SpawnRequest) -> Result<ActorInfo, ActorError> {
+        let parent = match request.parent {
+            Some(id) => Some(self.find(id).ok_or(ActorError::UnknownActor { id })?),
+            None => None,
+        };
+        // Refused before anything is fetched; checked again when the child takes its place.
+        self.check_room(parent.as_ref())?;
+        let resolved = self.resolve(&request).await?;
+        let first = first_start(&resolved, request.start)?;
+        let entry = self.create(parent, resolved, first.clone())?;
+        let _turn = entry.starts.lock().await;
+        let guard = Unregister { inner: self, entry: Some(Arc::clone(&entry)) };
+        self.start_life(&entry, first).await?;
+        guard.keep();
+        Ok(entry.info())
+    }
+
+    /// Starts the next life of an actor that has ended. The caller has its turn ([`Entry::starts`]).
+    pub(super) async fn start_again(self: &Arc<Self>, entry: &Arc<Entry>, from: RestartFrom) -> Result<(), ActorError> {
+        let start = match (from, entry.good_state()) {
+            (RestartFrom::LastGood, Some(state)) => Start::LastGood(state),
+            _ => entry.first.clone(),
+        };
+        self.start_life(entry, start).await
+    }
+
+    /// Begins a life and waits until it runs. If this future is dropped first, the life is killed.
+    async fn start_life(self: &Arc<Self>, entry: &Arc<Entry>, start: Start) -> Result<(), ActorError> {
+        let (started, wait) = oneshot::channel();
+        let control = self.begin_life(entry, start, started)?;
+        let guard = KillOnDrop(Some(Arc::clone(&control)));
+        let outcome = wait.await;
+        guard.keep();
+        match outcome {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(reason)) => {
+                control.ended().await;
+                Err(start_error(self, reason))
+            }
+            Err(_) => {
+                control.ended().await;
+                let reason = ExitReason::HostPanicked { message: "the life's task was lost".to_owned() };
+                Err(ActorError::StartFailed { reason })
+            }
+        }
+    }
+
+    fn check_room(&self, parent: Option<&Arc<Entry>>) -> Result<(), ActorError> {
+        let Some(parent) = parent else {
+            return if lock(&self.roots).closing { Err(ActorError::ShuttingDown) } else { Ok(()) };
+        };
+        let max_depth = self.config.max_depth;
+        if parent.depth + 1 >= max_depth {
+            return Err(LimitError::Depth { limit: u64::from(max_depth) }.into());
+        }
+        let core = parent.core();
+        if core.closing || matches!(core.phase, Phase::Ended { .. }) {
+            return Err(ActorError::ShuttingDown);
+        }
+        let limit = parent.limits().children;
+        if core.live_children >= limit {
+            return Err(LimitError::Children { limit: u64::from(limit) }.into());
+        }
+        Ok(())
+    }
+
+    async fn resolve(&self, request: &SpawnRequest) -> Result<Resolved, ActorError> {
+        let loaded = self.source.manifest(&request.manifest).await?;
+        let manifest = &loaded.manifest;
+        check_handlers(&loaded)?;
+        self.check_memory(&loaded)?;
+        let bytes = self.source.read(&loaded, &manifest.component).await?;
+        let digest = *blake3::hash(&bytes).as_bytes();
+        let component = self
+            .components
+            .prepare(&self.engine, manifest, digest, bytes)
+            .await
+            .map_err(|kind| ActorError::Component { component: manifest.component.clone(), kind })?;
+        let initial = initial_state(&*self.source, &loaded).await?;
+        let component_digest = blake3::Hash::from_bytes(digest).to_hex().to_string();
+        Ok(Resolved { component, component_digest, initial, loaded })
+    }
+
+    fn check_memory(&self, loaded: &LoadedManifest) -> Result<(), ManifestError> {
+        let (memory, most) = (loaded.manifest.limits.memory, self.engine.max_memory());
+        if memory <= most {
+            return Ok(());
+        }
+        let message = format!("this runtime gives an actor at most {most} bytes");
+        let kind = ManifestErrorKind::InvalidValue { key: "memory".to_owned(), value: memory.to_string(), message };
+        Err(ManifestError::new(&*loaded.origin, kind))
+    }
+
+    /// Gives the new actor its id, its chain, and its place among its siblings. Nobody can find it before its first life
+    /// has begun.
+    fn create(&self, parent: Option<Arc<Entry>>, resolved: Resolved, first: Start) -> Result<Arc<Entry>, ActorError> {
+        self.check_room(parent.as_ref())?;
+        let id = (self.config.ids)();
+        let genesis = Genesis {
+            actor: id,
+            nonce: (self.config.nonces)(),
+            name: resolved.loaded.manifest.name.clone(),
+            component: resolved.component_digest,
+            manifest: blake3::hash(resolved.loaded.text.as_bytes()).to_hex().to_string(),
+            parent: parent.as_ref().map(|parent| parent.chain.anchor()),
+            runtime: concat!("theater-wasm ", env!("CARGO_PKG_VERSION")).to_owned(),
+        };
+        let chain = ChainLog::create(id, Arc::clone(&self.store), encode(&genesis), self.now())
+            .map_err(|error| ActorError::Chain { id, source: Arc::new(error) })?;
+        let place = match &parent {
+            Some(parent) => parent.core().place(),
+            None => lock(&self.roots).place(),
+        };
+        Ok(Entry::new(EntryParts {
+            id,
+            parent,
+            place,
+            manifest: Arc::clone(&resolved.loaded.manifest),
+            component: resolved.component,
+            first,
+            chain,
+        }))
+    }
+
+    /// Forgets an actor and everything below it.
+    pub(super) fn unregister(&self, entry: &Arc<Entry>) {
+        let mut below = vec![Arc::clone(entry)];
+        while let Some(next) = below.pop() {
+            self.registry.remove(&next.id);
+            next.exits.close();
+            below.extend(std::mem::take(&mut next.core().children).into_values());
+        }
+        match &entry.parent {
+            Some(parent) => {
+                let mut core = parent.core();
+                core.children.remove(&entry.place);
+                core.ended_children.retain(|place| *place != entry.place);
+            }
+            None => {
+                let mut roots = lock(&self.roots);
+                roots.children.remove(&entry.place);
+                roots.ended.retain(|place| *place != entry.place);
+            }
+        }
+    }
+}
+
+/// A first start that failed leaves no record.
+struct Unregister<'a> {
+    inner: &'a Arc<Inner>,
+    entry: Option<Arc<Entry>>,
+}
+
+impl Unregister<'_> {
+    fn keep(mut self) {
+        self.entry = None;
+    }
+}
+
+impl Drop for Unregister<'_> {
+    fn drop(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            self.inner.unregister(&entry);
+        }
+    }
+}
+
+/// A start that nobody waits for any more must leave nothing running.
+struct KillOnDrop(Option<Arc<LifeControl>>);
+
+impl KillOnDrop {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        if let Some(control) = self.0.take() {
+            control.kill(ExitReason::Killed);
+        }
+    }
+}
+
+fn start_error(inner: &Inner, reason: ExitReason) -> ActorError {
+    let no_room = crate::instance::InstantiateError::NoRoom.to_string();
+    match reason {
+        ExitReason::StartFailed { error } if error == no_room => {
+            LimitError::Actors { limit: u64::from(inner.engine.max_actors()) }.into()
+        }
+        reason => ActorError::StartFailed { reason },
+    }
+}
+
+/// The handlers that this runtime provides.
+const PROVIDED: [HandlerKind; 3] = [HandlerKind::Runtime, HandlerKind::Supervisor, HandlerKind::MessageServer];
+
+fn check_handlers(loaded: &LoadedManifest) -> Result<(), ManifestError> {
+    match loaded.manifest.handlers.iter().find(|handler| !PROVIDED.contains(&handler.kind)) {
+        None => Ok(()),
+        Some(handler) => {
+            let provided = PROVIDED.map(HandlerKind::name).join(", ");
+            let kind = ManifestErrorKind::HandlerNotProvided { handler: handler.kind.name(), provided };
+            Err(ManifestError::new(&*loaded.origin, kind).at_line(handler.line))
+        }
+    }
+}
+
+async fn initial_state(
+    source: &dyn theater_core::ManifestSource,
+    loaded: &LoadedManifest,
+) -> Result<Option<Bytes>, ManifestError> {
+    let manifest: &Manifest = &loaded.manifest;
+    match &manifest.init_state {
+        Some(reference) => source.read(loaded, reference).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+fn first_start(resolved: &Resolved, start: StartFrom) -> Result<Start, ActorError> {
+    let initial = resolved.initial.clone();
+    let start = match start {
+        StartFrom::Init(given) => Start::Init(merge(initial, given)),
+        StartFrom::State(Some(state)) => Start::State(Some(state)),
+        StartFrom::State(None) => Start::Init(initial),
+    };
+    let limit = resolved.loaded.manifest.limits.state;
+    let (Start::Init(state) | Start::State(state) | Start::LastGood(state)) = &start;
+    match state.as_ref().map(|state| state.len() as u64).filter(|size| *size > limit) {
+        Some(size) => Err(LimitError::State { size, limit }.into()),
+        None => Ok(start),
+    }
+}
+
+/// The initial state of the manifest with what the parent gave: two JSON objects are merged, one level deep, the
+/// parent's keys winning; anything else replaces.
+fn merge(initial: Option<Bytes>, given: Option<Bytes>) -> Option<Bytes> {
+    let (initial, given) = match (initial, given) {
+        (Some(initial), Some(given)) => (initial, given),
+        (initial, given) => return given.or(initial),
+    };
+    let object = |bytes: &[u8]| serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(bytes).ok();
+    match (object(&initial), object(&given)) {
+        (Some(mut merged), Some(given)) => {
+            merged.extend(given);
+            Some(serde_json::Value::Object(merged).to_string().into())
+        }
+        _ => Some(given),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(text: &str) -> Option<Bytes> {
+        Some(Bytes::from(text.to_owned()))
+    }
+
+    #[test]
+    fn two_json_objects_are_merged_and_anything_else_replaces() {
+        assert_eq!(merge(bytes(r#"{"a":1,"b":2}"#), bytes(r#"{"b":3}"#)), bytes(r#"{"a":1,"b":3}"#));
+        assert_eq!(merge(bytes(r#"{"a":1}"#), bytes("5")), bytes("5"));
+        assert_eq!(merge(bytes("x"), None), bytes("x"));
+        assert_eq!(merge(None, bytes("y")), bytes("y"));
+        assert_eq!(merge(None, None), None);
+    }
+}
