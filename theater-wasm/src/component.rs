@@ -47,6 +47,7 @@ pub struct ActorComponent {
     component: Component,
     linker: Linker<ActorStore>,
     supervisor: Option<SupervisorHost>,
+    message_server: bool,
 }
 
 impl std::fmt::Debug for ActorComponent {
@@ -69,7 +70,7 @@ impl ActorComponent {
         linker.allow_shadowing(true);
         host::runtime::add_to_linker(&mut linker)
             .map_err(|error| ComponentErrorKind::Rejected { message: format!("{error:#}") })?;
-        Ok(Self { engine: engine.clone(), component, linker, supervisor: None })
+        Ok(Self { engine: engine.clone(), component, linker, supervisor: None, message_server: false })
     }
 
     /// Gives the component the functions of `theater:simple/message-server-host`.
@@ -78,7 +79,9 @@ impl ActorComponent {
     /// If the engine refuses them.
     pub(crate) fn link_message_server(&mut self) -> Result<(), LinkError> {
         host::message_server::add_to_linker(&mut self.linker)
-            .map_err(|error| LinkError::new(host::message_server::INTERFACE, format!("{error:#}")))
+            .map_err(|error| LinkError::new(host::message_server::INTERFACE, format!("{error:#}")))?;
+        self.message_server = true;
+        Ok(())
     }
 
     /// Checks imports and exports and prepares everything that can be prepared before there is an actor.
@@ -88,9 +91,9 @@ impl ActorComponent {
     pub fn prepare(&self) -> Result<PreparedComponent, ComponentErrorKind> {
         self.check_imports()?;
         let exports = ExportIndices::find(&self.component)?;
-        let pre = self.linker.instantiate_pre(&self.component).map_err(|error| ComponentErrorKind::UnknownImport {
-            import: "(see below)".to_owned(),
-            hint: format!("{error:#}"),
+        // All interfaces are there, so what is left are functions that they do not have, or of another type.
+        let pre = self.linker.instantiate_pre(&self.component).map_err(|error| ComponentErrorKind::Rejected {
+            message: format!("an import has another type than the WIT package theater:simple gives it: {error:#}"),
         })?;
         Ok(PreparedComponent { pre, exports, supervisor: self.supervisor.clone() })
     }
@@ -100,7 +103,7 @@ impl ActorComponent {
             name == host::runtime::INTERFACE
                 || name == "theater:simple/types"
                 || (name == host::supervisor::INTERFACE && self.supervisor.is_some())
-                || name == host::message_server::INTERFACE
+                || (name == host::message_server::INTERFACE && self.message_server)
         };
         let engine = self.engine.wasmtime();
         for (import, _) in self.component.component_type().imports(engine) {

@@ -92,7 +92,7 @@ fn exit_reason(data: &mut ActorStore, error: &wasmtime::Error) -> ExitReason {
         .iter()
         .take(MAX_FRAMES)
         .map(|frame| match (frame.func_name(), frame.module_offset()) {
-            (Some(name), _) => name.to_owned(),
+            (Some(name), _) => format!("{:#}", rustc_demangle::demangle(name)),
             (None, Some(offset)) => format!("<wasm offset {offset:#x}>"),
             (None, None) => "<unknown>".to_owned(),
         })

@@ -14,6 +14,7 @@ async fn refused(manifest: &str) -> String {
     let source = MapSource::new()
         .with("app.toml", manifest.to_owned())
         .with("worker.wasm", component("worker.wasm"))
+        .with("bare.wasm", component("bare.wasm"))
         .with("needy.wasm", component("needy.wasm"))
         .with("supervisor.wasm", component("supervisor.wasm"))
         .with("text.wasm", "this is not a component")
@@ -36,6 +37,10 @@ async fn each_bad_app_is_refused_with_what_where_and_what_to_do() {
     let cases = [
         ("name = \"a\"\ncomponent = 7", vec!["app.toml:2", "`component` must be"]),
         ("name = \"a\"\ncomponent = \"worker.wasm\"\ncolour = 1", vec!["app.toml:3", "unknown key `colour`"]),
+        (
+            "name = \"a\"\ncomponent = \"worker.wasm\"",
+            vec!["worker.wasm", "theater:simple/message-server-host", "type = \"message-server\""],
+        ),
         ("name = \"a\"\ncomponent = \"gone.wasm\"", vec!["gone.wasm", "not found"]),
         ("name = \"a\"\ncomponent = \"../gone.wasm\"", vec!["../gone.wasm", "outside"]),
         ("name = \"a\"\ncomponent = \"text.wasm\"", vec!["text.wasm", "not a WebAssembly component"]),
@@ -54,7 +59,7 @@ async fn each_bad_app_is_refused_with_what_where_and_what_to_do() {
             vec!["app.toml:4", "`timing` is not provided"],
         ),
         (
-            "name = \"a\"\ncomponent = \"worker.wasm\"\ninit_state = \"large.state\"\n[limits]\nstate = \"64KiB\"",
+            "name = \"a\"\ncomponent = \"bare.wasm\"\ninit_state = \"large.state\"\n[limits]\nstate = \"64KiB\"",
             vec!["state too large: 100000 bytes"],
         ),
         ("name = \"a\"\ncomponent = \"worker.wasm\"\n[limits]\nmemory = \"3GiB\"", vec!["memory", "at most"]),
