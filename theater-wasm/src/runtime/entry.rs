@@ -281,16 +281,23 @@ impl Entry {
         self.notices.send(notice).await.map_err(|_| ActorError::ShuttingDown)
     }
 
-    /// Gives an unanswered request a number and keeps where its answer goes.
-    pub(super) fn open_request(&self, reply: oneshot::Sender<Result<Bytes, ActorError>>) -> u64 {
+    /// Gives an unanswered request a number and keeps where its answer goes. When as many as fit into the mailbox are
+    /// unanswered already, this one is refused: `None`.
+    pub(super) fn open_request(&self, reply: oneshot::Sender<Result<Bytes, ActorError>>) -> Option<u64> {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let mut pending = lock(&self.pending);
-        // Whoever has given up waiting needs no place.
-        if pending.len() >= self.limits().mailbox as usize {
+        let limit = self.limits().mailbox;
+        if pending.len() >= limit as usize {
+            // Whoever has given up waiting needs no place.
             pending.retain(|request| !request.reply.is_closed());
         }
+        if pending.len() >= limit as usize {
+            // Whoever asked may have given up meanwhile.
+            let _ = reply.send(Err(LimitError::Mailbox { limit: u64::from(limit) }.into()));
+            return None;
+        }
         pending.push_back(Pending { number, reply });
-        number
+        Some(number)
     }
 
     /// Takes an unanswered request out.

@@ -274,7 +274,7 @@ impl Running<'_> {
         match envelope {
             Envelope::Send { from, data } => self.handle_send(from, &data).await,
             Envelope::Request { from, data, reply } => {
-                let number = self.life.entry.open_request(reply);
+                let Some(number) = self.life.entry.open_request(reply) else { return Ok(()) };
                 self.life.entry.set_handling(Some(number));
                 let handled = self.handle_request(number, from, &data).await;
                 self.life.entry.set_handling(None);

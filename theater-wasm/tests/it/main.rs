@@ -2,6 +2,8 @@
 
 mod callbacks;
 mod chains;
+mod commands;
+mod documents;
 mod isolation;
 mod limits;
 mod liveness;

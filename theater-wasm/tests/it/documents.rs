@@ -1,0 +1,73 @@
+//! The documents say what the code does.
+
+use theater_core::{EventKind, HandlerKind, Limits, Manifest};
+
+fn page(name: &str) -> String {
+    let path = format!("{}/../docs/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[test]
+fn the_example_manifest_of_the_reference_parses() {
+    let page = page("manifest.md");
+    let example = page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let manifest = Manifest::parse("docs/manifest.md", example).unwrap();
+    assert!(manifest.has_handler(HandlerKind::Supervisor));
+}
+
+#[test]
+fn the_reference_names_every_limit_with_its_default() {
+    let page = page("manifest.md");
+    let limits = Limits::default();
+    for row in [
+        format!("| `call_deadline` | `\"{}s\"`", limits.call_deadline.as_secs()),
+        format!("| `host_deadline` | `\"{}s\"`", limits.host_deadline.as_secs()),
+        format!("| `memory` | `\"{}MiB\"`", limits.memory >> 20),
+        format!("| `mailbox` | {} ", limits.mailbox),
+        format!("| `message` | `\"{}MiB\"`", limits.message >> 20),
+        format!("| `state` | `\"{}MiB\"`", limits.state >> 20),
+        format!("| `event` | `\"{}MiB\"`", limits.event >> 20),
+        format!("| `children` | {} ", limits.children),
+    ] {
+        assert!(page.contains(&row), "docs/manifest.md lacks: {row}");
+    }
+}
+
+#[test]
+fn the_chain_format_names_every_kind() {
+    let page = page("chain-format.md");
+    for kind in EventKind::ALL {
+        let name = kind.name().unwrap();
+        // Families stand in one row, under their common prefix.
+        let family = name.rsplit_once('/').unwrap().0;
+        let short = name.strip_prefix("theater/child").unwrap_or(name);
+        assert!(page.contains(short) || page.contains(&format!("{family}/...")), "docs/chain-format.md lacks {name}");
+    }
+}
+
+#[test]
+fn the_python_verifier_of_the_format_page_agrees_with_ours() {
+    let page = page("chain-format.md");
+    let program = page.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    // It needs Python and one package; a machine without them can read it all the same.
+    let blake3 = std::process::Command::new("python3").args(["-c", "import blake3"]).output();
+    if !blake3.is_ok_and(|output| output.status.success()) {
+        eprintln!("LEFT OUT: python3 with the package blake3 is not here, so the page's verifier was not run");
+        return;
+    }
+    let (mut chain, genesis) = theater_chain::Chain::genesis("anything".into(), 1, 1);
+    let events = [genesis, chain.append(EventKind::LOG, "one".into(), 2), chain.append(EventKind::LOG, "".into(), 3)];
+    let actor = theater_core::ActorId::from_parts(1, [1; 10]);
+    let folder = tempfile::tempdir().unwrap();
+    let (script, good, bad) = (folder.path().join("v.py"), folder.path().join("good"), folder.path().join("bad"));
+    let mut export = Vec::new();
+    theater_chain::jsonl::write_events(&mut export, actor, &events).unwrap();
+    std::fs::write(&script, program).unwrap();
+    std::fs::write(&good, &export).unwrap();
+    std::fs::write(&bad, String::from_utf8(export).unwrap().replace("\"time\":2", "\"time\":4")).unwrap();
+    let run = |file| std::process::Command::new("python3").arg(&script).arg(file).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&run(&good).stdout).trim(), "verified: 1 actors, 3 events");
+    let refused = run(&bad);
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("line 2: event hash"));
+}
