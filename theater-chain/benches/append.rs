@@ -1,6 +1,6 @@
 //! Sealing, appending and verifying.
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput};
 use theater_chain::{Chain, ChainStore, MemoryStore, verify};
 use theater_core::{Bytes, ChainEvent, EventKind};
 
@@ -24,7 +24,9 @@ fn append(criterion: &mut Criterion) {
                 |(mut chain, store)| {
                     for time in 0..100 {
                         let head = chain.head();
-                        store.append(head, chain.append(EventKind::CALL, payload.clone(), time)).expect("in order");
+                        store
+                            .append(head, chain.append(EventKind::CALL, payload.clone(), time))
+                            .expect("in order");
                     }
                 },
                 BatchSize::SmallInput,
@@ -46,5 +48,9 @@ fn verification(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, append, verification);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    append(&mut criterion);
+    verification(&mut criterion);
+    criterion.final_summary();
+}

@@ -53,12 +53,6 @@ impl Chain {
         (chain, event)
     }
 
-    /// Goes on where a chain ended.
-    #[must_use]
-    pub fn resume(head: Head) -> Self {
-        Self { head }
-    }
-
     /// The head.
     #[must_use]
     pub fn head(&self) -> Head {

@@ -155,7 +155,11 @@ impl Export {
         if chain.actor != actor {
             return Err(ExportErrorKind::Actor { actor: chain.actor, found: actor });
         }
-        chain.verifier.push(event).map_err(|error| ExportErrorKind::Event { actor, seq, fault: error.kind })?;
+        chain.verifier.push(event).map_err(|error| ExportErrorKind::Event {
+            actor,
+            seq,
+            fault: error.kind,
+        })?;
         chain.hashes.push(event.hash);
         self.events += 1;
 

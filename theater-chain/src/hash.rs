@@ -130,8 +130,11 @@ mod tests {
         payload
     }
 
-    /// The published vectors: kind, epoch, time, payload, payload hash, event hash.
-    fn vectors() -> Vec<(u16, u32, u64, Vec<u8>, &'static str, &'static str)> {
+    /// Kind, epoch, time, payload, payload hash, event hash.
+    type Vector = (u16, u32, u64, Vec<u8>, &'static str, &'static str);
+
+    /// The published vectors.
+    fn vectors() -> Vec<Vector> {
         let long = (0..100_000_u32).map(|i| (i % 251) as u8).collect();
         vec![
             (

@@ -145,11 +145,13 @@ fn complete<R: ActorRuntime>(runtime: R, command: TheaterCommand) -> BoxFuture<'
     Box::pin(async move {
         match command {
             TheaterCommand::SpawnActor { manifest, init_bytes, parent_id, response_tx } => {
-                let request = SpawnRequest::new(parent_id, manifest.as_str()).start(StartFrom::Init(init_bytes));
+                let request =
+                    SpawnRequest::new(parent_id, manifest.as_str()).start(StartFrom::Init(init_bytes));
                 let _ = response_tx.send(runtime.spawn(request).await);
             }
             TheaterCommand::ResumeActor { manifest, state_bytes, parent_id, response_tx } => {
-                let request = SpawnRequest::new(parent_id, manifest.as_str()).start(StartFrom::State(state_bytes));
+                let request =
+                    SpawnRequest::new(parent_id, manifest.as_str()).start(StartFrom::State(state_bytes));
                 let _ = response_tx.send(runtime.spawn(request).await);
             }
             TheaterCommand::RestartActor { by, actor_id, from, response_tx } => {

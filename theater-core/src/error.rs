@@ -120,7 +120,9 @@ pub enum ActorError {
         id: ActorId,
     },
     /// A supervisor gave up: a child's restarts exceeded the intensity.
-    #[error("gave up on child {child}: more than {intensity} restarts within {period:?}, last exit: {reason}")]
+    #[error(
+        "gave up on child {child}: more than {intensity} restarts within {period:?}, last exit: {reason}"
+    )]
     Escalated {
         /// The child.
         child: ActorId,
@@ -179,7 +181,9 @@ pub enum ComponentErrorKind {
         message: String,
     },
     /// An export that an actor must have is missing or has another type.
-    #[error("export {export} is missing or has another type; build it against the WIT package theater:simple")]
+    #[error(
+        "export {export} is missing or has another type; build it against the WIT package theater:simple"
+    )]
     MissingExport {
         /// The export.
         export: String,

@@ -36,7 +36,9 @@ pub use bytes::Bytes;
 pub use actor::{ActorId, ActorInfo, ActorStatus, Incarnation};
 pub use command::{TheaterCommand, command_channel};
 pub use error::{ActorError, ComponentErrorKind, LimitError};
-pub use event::{ChainEvent, ChainId, EventDraft, EventHash, EventHeader, EventKind, EventRange, PayloadHash};
+pub use event::{
+    ChainEvent, ChainId, EventDraft, EventHash, EventHeader, EventKind, EventRange, PayloadHash,
+};
 pub use exit::ExitReason;
 pub use exits::{ChildExit, ExitQueue, ExitStream};
 pub use handle::ActorHandle;

@@ -213,7 +213,12 @@ pub trait ActorRuntime: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Authority::refusal`]; [`Chain`](ActorError::Chain) if the store fails.
-    async fn events(&self, by: Authority, id: ActorId, range: EventRange) -> Result<Vec<ChainEvent>, ActorError>;
+    async fn events(
+        &self,
+        by: Authority,
+        id: ActorId,
+        range: EventRange,
+    ) -> Result<Vec<ChainEvent>, ActorError>;
 
     /// Appends an event to an actor's chain.
     ///

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use theater_core::manifest::SupervisionSpec;
 use theater_core::{
-    ActorError, ActorHandle, ActorId, ActorInfo, ActorRuntime, Authority, ChildNotice, RestartFrom, ShutdownReceiver,
-    SpawnRequest, StopMode,
+    ActorError, ActorHandle, ActorId, ActorInfo, ActorRuntime, Authority, ChildNotice, RestartFrom,
+    ShutdownReceiver, SpawnRequest, StopMode,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -140,7 +140,9 @@ impl Driver {
                 self.notify_next();
             }
             // A backend's panic, against its contract. Its caller is told by its deadline.
-            Err(error) => tracing::error!(supervisor = %self.supervisor.id(), %error, "an operation was lost"),
+            Err(error) => {
+                tracing::error!(supervisor = %self.supervisor.id(), %error, "an operation was lost")
+            }
         }
     }
 
@@ -195,7 +197,8 @@ impl Driver {
             Action::Reply { call, verdict } => self.reply(call, verdict),
             Action::Report(report) => {
                 tracing::debug!(supervisor = %self.supervisor.id(), ?report, "supervision");
-                let recording = self.supervisor.runtime().record(self.supervisor.id(), SupervisorEvent::report(&report));
+                let recording =
+                    self.supervisor.runtime().record(self.supervisor.id(), SupervisorEvent::report(&report));
                 match timeout(self.deadline, recording).await {
                     Ok(Ok(_)) => {}
                     // The rule is followed all the same: not restarting a child would help nobody.

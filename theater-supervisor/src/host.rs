@@ -158,7 +158,9 @@ impl SupervisorHost {
         let inner = Arc::clone(&self.inner);
         async move {
             let Some(commands) = commands else {
-                return Err(SupervisorError::HandlerError("this supervisor host was started before".to_owned()));
+                return Err(SupervisorError::HandlerError(
+                    "this supervisor host was started before".to_owned(),
+                ));
             };
             tracing::debug!(actor = %actor_handle.id(), "supervisor started");
             let driver = Driver::new(actor_handle, inner.supervision, inner.deadline, commands);

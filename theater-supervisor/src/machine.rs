@@ -8,7 +8,9 @@ mod children;
 mod window;
 
 use theater_core::manifest::{RestartPolicy, SupervisionSpec};
-use theater_core::{ActorError, ActorId, ActorInfo, ChildNotice, ChildSpec, ExitReason, Incarnation, StopMode};
+use theater_core::{
+    ActorError, ActorId, ActorInfo, ChildNotice, ChildSpec, ExitReason, Incarnation, StopMode,
+};
 
 use crate::event::{Decision, SupervisionReport};
 use children::{Child, Children, Phase, Waiting};
@@ -352,6 +354,11 @@ impl Machine {
         if incarnation <= child.seen {
             return;
         }
+        if incarnation < child.incarnation {
+            // An older life: its end was dealt with when the next one was started.
+            child.seen = incarnation;
+            return;
+        }
         if incarnation > child.incarnation && matches!(child.phase, Phase::Starting { .. }) {
             // The exit of the life whose start has not been answered yet.
             self.children.keep_early_exit(id, incarnation, &reason);
@@ -376,7 +383,8 @@ impl Machine {
                 } else {
                     child.phase = Phase::Down;
                     let reason = reason.to_string();
-                    let report = SupervisionReport { child: id, incarnation, reason, decision: Decision::Leave };
+                    let report =
+                        SupervisionReport { child: id, incarnation, reason, decision: Decision::Leave };
                     actions.push(Action::Report(report));
                 }
             }
@@ -386,7 +394,9 @@ impl Machine {
 
     fn retry(&mut self, now: Tick, key: ChildKey, actions: &mut Vec<Action>) {
         // Cancelled meanwhile, or the supervisor is ending.
-        if self.ending.is_none() && self.children.get(key).is_some_and(|child| child.phase == Phase::Restarting) {
+        if self.ending.is_none()
+            && self.children.get(key).is_some_and(|child| child.phase == Phase::Restarting)
+        {
             self.restart(now, key, actions);
         }
     }

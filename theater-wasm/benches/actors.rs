@@ -1,6 +1,6 @@
 //! Criterion benches of whole operations: spawn, request, restart. For ratios to floors see the `summary` bench.
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use theater_core::{ActorRuntime, Authority, MapSource, RestartFrom, SpawnRequest, StopMode};
 use theater_wasm::{ActorEngine, EngineConfig, WasmRuntime};
 
@@ -45,12 +45,18 @@ fn actors(criterion: &mut Criterion) {
         bencher.iter(|| {
             tokio.block_on(async {
                 runtime.request(id, "!").await.expect_err("it traps");
-                runtime.restart(Authority::Operator, id, RestartFrom::LastGood).await.expect("it lives again");
+                runtime
+                    .restart(Authority::Operator, id, RestartFrom::LastGood)
+                    .await
+                    .expect("it lives again");
             });
         });
     });
     tokio.block_on(runtime.shutdown());
 }
 
-criterion_group!(benches, actors);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    actors(&mut criterion);
+    criterion.final_summary();
+}

@@ -8,7 +8,9 @@ use theater_supervisor::SupervisorHost;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 pub(crate) use cache::ComponentCache;
-pub(crate) use exports::{Answer, ChannelAccept, ExportIndices, Guest, NewState, WitActorError, WitErrorType};
+pub(crate) use exports::{
+    Answer, ChannelAccept, ExportIndices, Guest, NewState, WitActorError, WitErrorType,
+};
 
 use crate::engine::ActorEngine;
 use crate::host;
@@ -92,9 +94,12 @@ impl ActorComponent {
         self.check_imports()?;
         let exports = ExportIndices::find(&self.component)?;
         // All interfaces are there, so what is left are functions that they do not have, or of another type.
-        let pre = self.linker.instantiate_pre(&self.component).map_err(|error| ComponentErrorKind::Rejected {
-            message: format!("an import has another type than the WIT package theater:simple gives it: {error:#}"),
-        })?;
+        let pre =
+            self.linker.instantiate_pre(&self.component).map_err(|error| ComponentErrorKind::Rejected {
+                message: format!(
+                    "an import has another type than the WIT package theater:simple gives it: {error:#}"
+                ),
+            })?;
         Ok(PreparedComponent { pre, exports, supervisor: self.supervisor.clone() })
     }
 
@@ -108,7 +113,10 @@ impl ActorComponent {
         let engine = self.engine.wasmtime();
         for (import, _) in self.component.component_type().imports(engine) {
             if !linked(import) {
-                return Err(ComponentErrorKind::UnknownImport { import: import.to_owned(), hint: hint(import) });
+                return Err(ComponentErrorKind::UnknownImport {
+                    import: import.to_owned(),
+                    hint: hint(import),
+                });
             }
         }
         Ok(())

@@ -46,8 +46,7 @@ impl FileSource {
     /// Reads a file by its path from `folder`, which is inside the root.
     async fn read(&self, folder: &Path, reference: &str, limit: u64) -> Result<Bytes, ManifestError> {
         let failed = |kind| ManifestError::new(printable(reference), kind);
-        let path = lexically_inside(&self.root, folder, reference)
-            .ok_or_else(|| failed(self.outside()))?;
+        let path = lexically_inside(&self.root, folder, reference).ok_or_else(|| failed(self.outside()))?;
         let source = self.clone();
         let read = tokio::task::spawn_blocking(move || source.read_blocking(&path, limit));
         match read.await {
@@ -162,9 +161,15 @@ mod tests {
     #[tokio::test]
     async fn references_start_at_the_root_and_inside_a_manifest_at_its_folder() {
         let (_folder, source) = tree();
-        for (reference, content) in [("a.toml", "outer"), ("inner/b.toml", "inner"), ("inner/../a.toml", "outer")] {
+        for (reference, content) in
+            [("a.toml", "outer"), ("inner/b.toml", "inner"), ("inner/../a.toml", "outer")]
+        {
             let loaded = source.manifest(&reference.into()).await.unwrap();
-            assert_eq!(ManifestSource::read(&source, &loaded, "a.wasm").await.unwrap(), content, "{reference}");
+            assert_eq!(
+                ManifestSource::read(&source, &loaded, "a.wasm").await.unwrap(),
+                content,
+                "{reference}"
+            );
         }
         let inner = source.manifest(&"inner/b.toml".into()).await.unwrap();
         assert_eq!(ManifestSource::read(&source, &inner, "../a.wasm").await.unwrap(), "outer");
@@ -176,15 +181,22 @@ mod tests {
     async fn nothing_outside_the_root_can_be_reached_or_found_out() {
         let (folder, source) = tree();
         let absolute = folder.path().join("secret.toml").display().to_string();
-        for reference in
-            ["../secret.toml", "../gone.toml", "inner/../../secret.toml", "/etc/passwd", "/gone", &*absolute, "a\0b"]
-        {
+        for reference in [
+            "../secret.toml",
+            "../gone.toml",
+            "inner/../../secret.toml",
+            "/etc/passwd",
+            "/gone",
+            &*absolute,
+            "a\0b",
+        ] {
             let kind = kind(&source, reference).await;
             assert!(matches!(kind, ManifestErrorKind::OutsideRoot { .. }), "{reference}: {kind}");
         }
         #[cfg(unix)]
         {
-            std::os::unix::fs::symlink(folder.path().join("secret.toml"), source.root().join("link.toml")).unwrap();
+            std::os::unix::fs::symlink(folder.path().join("secret.toml"), source.root().join("link.toml"))
+                .unwrap();
             assert!(matches!(kind(&source, "link.toml").await, ManifestErrorKind::OutsideRoot { .. }));
         }
     }

@@ -28,15 +28,7 @@ impl ActorStore {
     /// The data of a life of the actor `caller.id`.
     #[must_use]
     pub fn new(caller: Caller, limits: Limits) -> Self {
-        Self {
-            caller,
-            limits,
-            ticks_left: 0,
-            fault: None,
-            shutdown: None,
-            supervisor: None,
-            messenger: None,
-        }
+        Self { caller, limits, ticks_left: 0, fault: None, shutdown: None, supervisor: None, messenger: None }
     }
 
     /// Gives the actor the supervision functions of `host`.

@@ -35,10 +35,8 @@ pub fn encode<T: Serialize>(payload: &T) -> Bytes {
 /// # Errors
 /// If the bytes are not a payload of this type.
 pub fn decode<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, PayloadError> {
-    minicbor_serde::from_slice(payload).map_err(|error| PayloadError {
-        expected: std::any::type_name::<T>(),
-        message: error.to_string(),
-    })
+    minicbor_serde::from_slice(payload)
+        .map_err(|error| PayloadError { expected: std::any::type_name::<T>(), message: error.to_string() })
 }
 
 /// The first event of a chain. Its encoding determines the chain's id.

@@ -5,7 +5,8 @@ use toml::de::DeTable;
 use super::error::{ManifestError, ManifestErrorKind};
 use super::read::{Reader, Text, Value};
 use super::{
-    ChildSpec, HandlerKind, HandlerSpec, Limits, MailboxOverflow, Manifest, RestartPolicy, Shutdown, SupervisionSpec,
+    ChildSpec, HandlerKind, HandlerSpec, Limits, MailboxOverflow, Manifest, RestartPolicy, Shutdown,
+    SupervisionSpec,
 };
 
 pub(super) fn manifest(origin: &str, text: &str) -> Result<Manifest, ManifestError> {
@@ -62,10 +63,12 @@ fn section<'a, T: Default>(
 /// The original system called it `component_path` before, and `package` after, its component years.
 fn component(root: &mut Reader<'_>) -> Result<String, ManifestError> {
     match root.either(&["component", "package", "component_path"])? {
-        Some(value) => value.string().map(ToOwned::to_owned).and_then(|reference| match reference.is_empty() {
-            true => Err(value.invalid("must name a component")),
-            false => Ok(reference),
-        }),
+        Some(value) => {
+            value.string().map(ToOwned::to_owned).and_then(|reference| match reference.is_empty() {
+                true => Err(value.invalid("must name a component")),
+                false => Ok(reference),
+            })
+        }
         None => root.require("component").map(|_| String::new()),
     }
 }
@@ -139,7 +142,9 @@ fn handlers(root: &mut Reader<'_>) -> Result<Vec<HandlerSpec>, ManifestError> {
         settings(&mut table, kind, &mut config)?;
         if let Some(nested) = nested {
             if !config.is_empty() {
-                return Err(nested.invalid("settings stand both beside `type` and in `config`; keep one of them"));
+                return Err(
+                    nested.invalid("settings stand both beside `type` and in `config`; keep one of them")
+                );
             }
             let mut inner = nested.table(format!("config of handler `{}`", kind.name()))?;
             settings(&mut inner, kind, &mut config)?;
@@ -161,7 +166,11 @@ enum Setting {
 }
 
 /// Reads the settings of one handler: names and types are checked, the meaning is the handler's.
-fn settings(table: &mut Reader<'_>, kind: HandlerKind, config: &mut toml::Table) -> Result<(), ManifestError> {
+fn settings(
+    table: &mut Reader<'_>,
+    kind: HandlerKind,
+    config: &mut toml::Table,
+) -> Result<(), ManifestError> {
     use Setting::{Bool, Number, Text, Texts};
     let known: &[(&'static str, Setting)] = match kind {
         HandlerKind::Filesystem => &[("path", Text), ("new_dir", Bool), ("allowed_commands", Texts)],
@@ -218,7 +227,9 @@ fn permission_policy(root: &mut Reader<'_>) -> Result<(), ManifestError> {
         let mut table = policy.table(format!("[permission_policy.{name}]"))?;
         let word = table.require("type")?;
         if word.string()? != "inherit" {
-            return Err(word.invalid("only \"inherit\" is supported: this version cannot restrict permissions"));
+            return Err(
+                word.invalid("only \"inherit\" is supported: this version cannot restrict permissions")
+            );
         }
         table.finish()?;
     }

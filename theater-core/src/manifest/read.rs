@@ -49,7 +49,12 @@ pub(super) struct Value<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(text: Text<'a>, table: &'a DeTable<'a>, name: impl Into<String>, offset: Option<usize>) -> Self {
+    pub(super) fn new(
+        text: Text<'a>,
+        table: &'a DeTable<'a>,
+        name: impl Into<String>,
+        offset: Option<usize>,
+    ) -> Self {
         Self { text, table, name: name.into(), offset, asked: BTreeSet::new() }
     }
 
@@ -75,7 +80,8 @@ impl<'a> Reader<'a> {
         for key in keys {
             let Some(value) = self.get(key) else { continue };
             if let Some(other) = found {
-                let kind = ManifestErrorKind::Conflict { key: (*key).to_owned(), other: other.key.to_owned() };
+                let kind =
+                    ManifestErrorKind::Conflict { key: (*key).to_owned(), other: other.key.to_owned() };
                 return Err(self.text.error_at(value.offset(), kind));
             }
             found = Some(value);
@@ -90,8 +96,11 @@ impl<'a> Reader<'a> {
             Some((key, _)) => {
                 let known = self.asked.iter().copied().collect::<Vec<_>>().join(", ");
                 let known = if known.is_empty() { "none".to_owned() } else { known };
-                let kind =
-                    ManifestErrorKind::UnknownKey { key: key.get_ref().to_string(), table: self.name.clone(), known };
+                let kind = ManifestErrorKind::UnknownKey {
+                    key: key.get_ref().to_string(),
+                    table: self.name.clone(),
+                    known,
+                };
                 Err(self.text.error_at(key.span().start, kind))
             }
         }
@@ -124,7 +133,8 @@ impl<'a> Value<'a> {
     pub(super) fn invalid(&self, message: impl Into<String>) -> ManifestError {
         let value = self.text.text.get(self.value.span()).unwrap_or_default();
         let value = crate::error::printable(value);
-        let kind = ManifestErrorKind::InvalidValue { key: self.key.to_owned(), value, message: message.into() };
+        let kind =
+            ManifestErrorKind::InvalidValue { key: self.key.to_owned(), value, message: message.into() };
         self.text.error_at(self.offset(), kind)
     }
 

@@ -28,7 +28,12 @@ macro_rules! forward {
             ) -> Result<ActorInfo, ActorError> {
                 (**self).restart(by, id, from).await
             }
-            async fn stop(&self, by: Authority, id: ActorId, mode: StopMode) -> Result<ExitReason, ActorError> {
+            async fn stop(
+                &self,
+                by: Authority,
+                id: ActorId,
+                mode: StopMode,
+            ) -> Result<ExitReason, ActorError> {
                 (**self).stop(by, id, mode).await
             }
             async fn info(&self, by: Authority, id: ActorId) -> Result<ActorInfo, ActorError> {

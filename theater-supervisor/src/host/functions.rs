@@ -19,24 +19,36 @@ impl SupervisorHost {
     ///
     /// # Errors
     /// The real reason why it does not run; nothing is left of it then.
-    pub async fn spawn(&self, caller: &Caller, manifest: String, init_bytes: Option<Vec<u8>>) -> Result<ActorId> {
+    pub async fn spawn(
+        &self,
+        caller: &Caller,
+        manifest: String,
+        init_bytes: Option<Vec<u8>>,
+    ) -> Result<ActorId> {
         let init_bytes = init_bytes.map(Bytes::from);
         let call = SupervisorCall::Spawn { manifest: manifest.clone(), init_bytes: init_bytes.clone() };
         let start = StartFrom::Init(init_bytes);
         let outcome = |id: &ActorId| SupervisorOutcome::Child(*id);
-        self.audited(caller, EventKind::SPAWN, "", call, outcome, self.start_child(caller, manifest, start)).await
+        self.audited(caller, EventKind::SPAWN, "", call, outcome, self.start_child(caller, manifest, start))
+            .await
     }
 
     /// Starts a child with a state, without calling its `init`.
     ///
     /// # Errors
     /// The real reason why it does not run; nothing is left of it then.
-    pub async fn resume(&self, caller: &Caller, manifest: String, state_bytes: Option<Vec<u8>>) -> Result<ActorId> {
+    pub async fn resume(
+        &self,
+        caller: &Caller,
+        manifest: String,
+        state_bytes: Option<Vec<u8>>,
+    ) -> Result<ActorId> {
         let state_bytes = state_bytes.map(Bytes::from);
         let call = SupervisorCall::Resume { manifest: manifest.clone(), state_bytes: state_bytes.clone() };
         let start = StartFrom::State(state_bytes);
         let outcome = |id: &ActorId| SupervisorOutcome::Child(*id);
-        self.audited(caller, EventKind::RESUME, "", call, outcome, self.start_child(caller, manifest, start)).await
+        self.audited(caller, EventKind::RESUME, "", call, outcome, self.start_child(caller, manifest, start))
+            .await
     }
 
     /// The children that have not ended, in start order.
@@ -74,7 +86,9 @@ impl SupervisorHost {
             within("restart-child", limit, restarting).await
         };
         let done = |_: &ActorId| SupervisorOutcome::Done;
-        self.audited(caller, EventKind::RESTART_CHILD, child_id, SupervisorCall::Child, done, work).await.map(drop)
+        self.audited(caller, EventKind::RESTART_CHILD, child_id, SupervisorCall::Child, done, work)
+            .await
+            .map(drop)
     }
 
     /// Ends a child, and its descendants before it. A child that has ended already is no error.
@@ -126,10 +140,16 @@ impl SupervisorHost {
             count: events.len() as u64,
             head: events.last().map(|event| event.hash),
         };
-        self.audited(caller, EventKind::GET_CHILD_EVENTS, child_id, SupervisorCall::Child, outcome, work).await
+        self.audited(caller, EventKind::GET_CHILD_EVENTS, child_id, SupervisorCall::Child, outcome, work)
+            .await
     }
 
-    async fn start_child(&self, caller: &Caller, manifest: String, start: StartFrom) -> Result<ActorId, ActorError> {
+    async fn start_child(
+        &self,
+        caller: &Caller,
+        manifest: String,
+        start: StartFrom,
+    ) -> Result<ActorId, ActorError> {
         let request = SpawnRequest::new(Some(caller.id), manifest).start(start);
         let direct = request.clone();
         match self.command(caller.id, |reply| Command::Start { request, reply }).await {

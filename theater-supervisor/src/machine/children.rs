@@ -149,10 +149,14 @@ impl Children {
         }
     }
 
-    /// Forgets a child that will not live again by any rule. OTP deletes the spec of a temporary child that ended.
+    /// Forgets a child that will not live again by any rule, once its exit has come. OTP deletes the spec of a temporary
+    /// child that ended.
     pub(super) fn forget_if_over(&mut self, key: ChildKey) {
         let over = self.get(key).is_some_and(|child| {
-            child.phase == Phase::Down && child.waiting.is_empty() && child.spec.restart == RestartPolicy::Temporary
+            child.phase == Phase::Down
+                && child.waiting.is_empty()
+                && child.spec.restart == RestartPolicy::Temporary
+                && child.seen >= child.incarnation
         });
         if over {
             self.remove(key);
@@ -160,7 +164,12 @@ impl Children {
     }
 
     /// Keeps an exit that came before the answer to its start. `false` if it can be of no such child.
-    pub(super) fn keep_early_exit(&mut self, id: ActorId, incarnation: Incarnation, reason: &ExitReason) -> bool {
+    pub(super) fn keep_early_exit(
+        &mut self,
+        id: ActorId,
+        incarnation: Incarnation,
+        reason: &ExitReason,
+    ) -> bool {
         let expected = self.unanswered > 0 || self.by_id.contains_key(&id);
         if expected {
             self.early.insert(id, (incarnation, reason.clone()));
@@ -175,6 +184,10 @@ impl Children {
     /// Takes all calls that wait, in the order of the children.
     pub(super) fn take_waiting(&mut self) -> Vec<CallId> {
         let waiting = self.by_key.values_mut().flat_map(|child| child.waiting.drain(..));
-        waiting.map(|waiting| match waiting { Waiting::Restart(call) | Waiting::Stop(call) => call }).collect()
+        waiting
+            .map(|waiting| match waiting {
+                Waiting::Restart(call) | Waiting::Stop(call) => call,
+            })
+            .collect()
     }
 }

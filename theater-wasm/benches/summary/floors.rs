@@ -51,8 +51,8 @@ impl Bare {
         });
         store.set_epoch_deadline(1);
         let instance = self.pre.instantiate_async(&mut store).await.expect("it instantiates");
-        let init = instance.get_func(&mut store, &self.init).expect("an actor");
-        let request = instance.get_func(&mut store, &self.request).expect("an actor");
+        let init = instance.get_func(&mut store, self.init).expect("an actor");
+        let request = instance.get_func(&mut store, self.request).expect("an actor");
         BareActor { store, init, request }
     }
 }
@@ -90,9 +90,12 @@ pub(crate) fn hash_two_events(key: &blake3::Hasher, message: &[u8], previous: [u
     head
 }
 
+/// A message and where its answer goes.
+pub(crate) type Echo = (Arc<[u8]>, oneshot::Sender<Arc<[u8]>>);
+
 /// A task that answers over a oneshot what comes over a bounded channel.
-pub(crate) fn echo_task() -> mpsc::Sender<(Arc<[u8]>, oneshot::Sender<Arc<[u8]>>)> {
-    let (sender, mut receiver) = mpsc::channel::<(Arc<[u8]>, oneshot::Sender<Arc<[u8]>>)>(1_000);
+pub(crate) fn echo_task() -> mpsc::Sender<Echo> {
+    let (sender, mut receiver) = mpsc::channel::<Echo>(1_000);
     tokio::spawn(async move {
         while let Some((message, reply)) = receiver.recv().await {
             let _ = reply.send(message);

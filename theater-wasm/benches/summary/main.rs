@@ -36,7 +36,8 @@ impl Row {
             values.sort_by(f64::total_cmp);
             values[values.len() / 2]
         };
-        let mut ratios: Vec<_> = self.rounds.iter().map(|r| r.ours.as_secs_f64() / r.floor.as_secs_f64()).collect();
+        let mut ratios: Vec<_> =
+            self.rounds.iter().map(|r| r.ours.as_secs_f64() / r.floor.as_secs_f64()).collect();
         let mut floor: Vec<_> = self.rounds.iter().map(|r| r.floor.as_secs_f64() * 1e6).collect();
         let mut ours: Vec<_> = self.rounds.iter().map(|r| r.ours.as_secs_f64() * 1e6).collect();
         let ratio = median(&mut ratios);
@@ -82,7 +83,10 @@ async fn main() {
     spawn_ours(&runtime, 200).await;
     spawn_floor(&bare, 200).await;
 
-    println!("{:<44} {:>9} {:>9} {:>7}", "processor time per operation, median", "floor us", "ours us", "ratio");
+    println!(
+        "{:<44} {:>9} {:>9} {:>7}",
+        "processor time per operation, median", "floor us", "ours us", "ratio"
+    );
     let mut rows = [
         Row { what: "spawn, init, stop", bar: 2.0, rounds: Vec::new() },
         Row { what: "request round trip with its two events", bar: 2.0, rounds: Vec::new() },
@@ -128,7 +132,10 @@ async fn spawn_floor(bare: &Bare, n: u32) {
 async fn spawn_ours(runtime: &WasmRuntime, n: u32) {
     for _ in 0..n {
         let id = spawn(runtime).await;
-        runtime.stop(Authority::Operator, id, StopMode::Graceful(Duration::from_secs(1))).await.expect("it stops");
+        runtime
+            .stop(Authority::Operator, id, StopMode::Graceful(Duration::from_secs(1)))
+            .await
+            .expect("it stops");
     }
 }
 

@@ -54,7 +54,8 @@ impl ComponentCache {
 }
 
 fn compile(engine: &ActorEngine, handlers: Handlers, bytes: &[u8]) -> Outcome {
-    let rejected = |error: theater_core::LinkError| ComponentErrorKind::Rejected { message: error.to_string() };
+    let rejected =
+        |error: theater_core::LinkError| ComponentErrorKind::Rejected { message: error.to_string() };
     let mut component = ActorComponent::new(engine, bytes)?;
     if handlers.supervisor {
         // Makes the functions available; each life brings the host that answers them in its store.

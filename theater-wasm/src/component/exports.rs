@@ -14,8 +14,8 @@ pub(crate) type NewState = (Result<(Option<Vec<u8>>,), String>,);
 /// The state that comes out with an answer.
 pub(crate) type Answer<T> = (Result<(Option<Vec<u8>>, (T,)), String>,);
 
-pub(crate) use message_server_client::ChannelAccept;
 pub(crate) use crate::host::bindings::theater::simple::types::WitErrorType;
+pub(crate) use message_server_client::ChannelAccept;
 pub(crate) use supervisor_handlers::WitActorError;
 
 macro_rules! exports {

@@ -13,7 +13,10 @@ use crate::store::ActorStore;
 pub(crate) const INTERFACE: &str = "theater:simple/message-server-host";
 
 pub(crate) fn add_to_linker(linker: &mut wasmtime::component::Linker<ActorStore>) -> wasmtime::Result<()> {
-    message_server_host::add_to_linker::<ActorStore, wasmtime::component::HasSelf<ActorStore>>(linker, |store| store)
+    message_server_host::add_to_linker::<ActorStore, wasmtime::component::HasSelf<ActorStore>>(
+        linker,
+        |store| store,
+    )
 }
 
 /// What of an answer goes into the record.
@@ -101,7 +104,11 @@ impl message_server_host::Host for ActorStore {
         .await
     }
 
-    async fn send_on_channel(&mut self, channel_id: String, msg: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
+    async fn send_on_channel(
+        &mut self,
+        channel_id: String,
+        msg: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), String>> {
         let (channel, data) = (channel_id.clone(), Bytes::from(msg));
         self.recorded(EventKind::SEND_ON_CHANNEL, channel_id, Some(data.clone()), |messenger| async move {
             messenger.send_on_channel(&channel, data)

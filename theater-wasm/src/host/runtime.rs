@@ -46,8 +46,11 @@ impl runtime::Host for ActorStore {
         };
         // The answer is the chain up to here, so its length says all.
         let length = Bytes::from(events.len().to_string());
-        self.must_record(EventKind::GET_CHAIN, encode(&HostCall::Answered { subject: None, data: Some(length) }))
-            .await?;
+        self.must_record(
+            EventKind::GET_CHAIN,
+            encode(&HostCall::Answered { subject: None, data: Some(length) }),
+        )
+        .await?;
         let events = events
             .into_iter()
             .map(|event| types::MetaEvent {

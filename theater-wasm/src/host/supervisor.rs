@@ -41,7 +41,8 @@ impl supervisor::Host for ActorStore {
         manifest: String,
         init_bytes: Option<Vec<u8>>,
     ) -> wasmtime::Result<Result<String, String>> {
-        Ok(supervise!(self, |host, caller| host.spawn(&caller, manifest, init_bytes)).map(|id| id.to_string()))
+        Ok(supervise!(self, |host, caller| host.spawn(&caller, manifest, init_bytes))
+            .map(|id| id.to_string()))
     }
 
     async fn resume(
@@ -49,7 +50,8 @@ impl supervisor::Host for ActorStore {
         manifest: String,
         init_state: Option<Vec<u8>>,
     ) -> wasmtime::Result<Result<String, String>> {
-        Ok(supervise!(self, |host, caller| host.resume(&caller, manifest, init_state)).map(|id| id.to_string()))
+        Ok(supervise!(self, |host, caller| host.resume(&caller, manifest, init_state))
+            .map(|id| id.to_string()))
     }
 
     async fn list_children(&mut self) -> wasmtime::Result<Vec<String>> {
@@ -67,7 +69,10 @@ impl supervisor::Host for ActorStore {
         Ok(supervise!(self, |host, caller| host.restart_child(&caller, &child_id)))
     }
 
-    async fn get_child_state(&mut self, child_id: String) -> wasmtime::Result<Result<Option<Vec<u8>>, String>> {
+    async fn get_child_state(
+        &mut self,
+        child_id: String,
+    ) -> wasmtime::Result<Result<Option<Vec<u8>>, String>> {
         Ok(supervise!(self, |host, caller| host.get_child_state(&caller, &child_id))
             .map(|state| state.map(Vec::from)))
     }

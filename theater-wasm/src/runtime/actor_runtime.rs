@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use theater_core::{
-    ActorError, ActorId, ActorInfo, ActorRuntime, Authority, Bytes, ChainEvent, ChildNotice, EventDraft, EventRange,
-    ExitReason, ExitStream, RestartFrom, SpawnRequest, StopMode, async_trait,
+    ActorError, ActorId, ActorInfo, ActorRuntime, Authority, Bytes, ChainEvent, ChildNotice, EventDraft,
+    EventRange, ExitReason, ExitStream, RestartFrom, SpawnRequest, StopMode, async_trait,
 };
 
 use super::WasmRuntime;
@@ -53,7 +53,12 @@ impl ActorRuntime for WasmRuntime {
         Ok(self.inner.target(by, id)?.good_state().flatten())
     }
 
-    async fn events(&self, by: Authority, id: ActorId, range: EventRange) -> Result<Vec<ChainEvent>, ActorError> {
+    async fn events(
+        &self,
+        by: Authority,
+        id: ActorId,
+        range: EventRange,
+    ) -> Result<Vec<ChainEvent>, ActorError> {
         let entry = self.inner.target(by, id)?;
         let chain = entry.chain.id();
         self.inner

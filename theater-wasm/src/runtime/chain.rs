@@ -30,7 +30,12 @@ impl ChainLog {
     }
 
     /// Seals an event onto the head and stores it. The lock makes the order of the chain the order of the calls.
-    pub(super) fn append(&self, kind: EventKind, payload: Bytes, now: impl FnOnce() -> u64) -> Result<ChainEvent, AppendError> {
+    pub(super) fn append(
+        &self,
+        kind: EventKind,
+        payload: Bytes,
+        now: impl FnOnce() -> u64,
+    ) -> Result<ChainEvent, AppendError> {
         let mut writer = lock(&self.writer);
         let before = *writer;
         let event = writer.append(kind, payload, now());

@@ -82,7 +82,11 @@ impl Inner {
     }
 
     /// Starts the supervisor of this life, where the manifest asks for one.
-    fn start_supervisor(self: &Arc<Self>, entry: &Arc<Entry>, control: &Arc<LifeControl>) -> Option<SupervisorHost> {
+    fn start_supervisor(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        control: &Arc<LifeControl>,
+    ) -> Option<SupervisorHost> {
         if !entry.manifest.has_handler(HandlerKind::Supervisor) {
             return None;
         }
@@ -204,7 +208,13 @@ impl Inner {
 
     /// Everything that has to happen when a life is over, in this order: its own record, its descendants, its status, its
     /// parent's record, its parent's notice, those who wait for it.
-    async fn end_life(self: &Arc<Self>, life: &Life, inboxes: Inboxes, reason: ExitReason, was_running: bool) {
+    async fn end_life(
+        self: &Arc<Self>,
+        life: &Life,
+        inboxes: Inboxes,
+        reason: ExitReason,
+        was_running: bool,
+    ) {
         let entry = &life.entry;
         let exited = Exited { incarnation: life.incarnation, reason: reason.clone() };
         if let Err(error) = entry.chain.append(EventKind::EXITED, encode(&exited), || self.now()) {
@@ -286,13 +296,17 @@ impl Inner {
                 let mut core = parent.core();
                 core.ended_children.push_back(entry.place);
                 let over = core.ended_children.len() > keep;
-                over.then(|| core.ended_children.pop_front()).flatten().and_then(|place| core.children.get(&place).cloned())
+                over.then(|| core.ended_children.pop_front())
+                    .flatten()
+                    .and_then(|place| core.children.get(&place).cloned())
             }
             None => {
                 let mut roots = lock(&self.roots);
                 roots.ended.push_back(entry.place);
                 let over = roots.ended.len() > keep;
-                over.then(|| roots.ended.pop_front()).flatten().and_then(|place| roots.children.get(&place).cloned())
+                over.then(|| roots.ended.pop_front())
+                    .flatten()
+                    .and_then(|place| roots.children.get(&place).cloned())
             }
         };
         if let Some(oldest) = oldest.filter(is_final) {

@@ -106,7 +106,10 @@ pub(super) enum Phase {
     Running,
     Stopping,
     /// Its life has ended. `awaiting` while its supervisor will start it again: its mailbox takes messages meanwhile.
-    Ended { reason: ExitReason, awaiting: bool },
+    Ended {
+        reason: ExitReason,
+        awaiting: bool,
+    },
 }
 
 /// What an actor's guest is waiting for inside a host call.
@@ -316,7 +319,11 @@ impl Entry {
     /// The requests that were left open, oldest first.
     pub(super) fn outstanding(&self) -> Vec<u64> {
         let handling = self.handling.load(Ordering::Relaxed);
-        lock(&self.pending).iter().map(|request| request.number).filter(|number| *number != handling).collect()
+        lock(&self.pending)
+            .iter()
+            .map(|request| request.number)
+            .filter(|number| *number != handling)
+            .collect()
     }
 
     pub(super) fn take_requests(&self) -> VecDeque<Pending> {

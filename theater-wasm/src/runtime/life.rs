@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use theater_core::event::payload::{self, Origin, Started};
 use theater_core::{
-    ActorError, Bytes, ChildNotice, EventKind, ExitReason, HandlerKind, Incarnation, LimitError, ShutdownController,
+    ActorError, Bytes, ChildNotice, EventKind, ExitReason, HandlerKind, Incarnation, LimitError,
+    ShutdownController,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -111,7 +112,12 @@ struct Running<'a> {
 
 impl Life {
     /// Lives: from the first event to the reason of the end. `started` is called once, when `init` has ended well.
-    pub(super) async fn run(&self, start: Start, inboxes: &mut Inboxes, started: impl FnOnce(Origin)) -> ExitReason {
+    pub(super) async fn run(
+        &self,
+        start: Start,
+        inboxes: &mut Inboxes,
+        started: impl FnOnce(Origin),
+    ) -> ExitReason {
         match self.live(start, inboxes, started).await {
             Ok(reason) | Err(reason) => reason,
         }
@@ -152,14 +158,19 @@ impl Life {
         if let Some(host) = &self.supervisor {
             store = store.with_supervisor(host.clone());
         }
-        tokio::select! {
+        let mut instance = tokio::select! {
             biased;
             made = self.entry.component.instantiate(store) => made.map_err(|error| match error {
                 InstantiateError::Failed(reason) => reason,
                 other => ExitReason::StartFailed { error: other.to_string() },
-            }),
-            () = self.control.kill.cancelled() => Err(self.control.asked()),
+            })?,
+            () = self.control.kill.cancelled() => return Err(self.control.asked()),
+        };
+        if let Some(host) = &self.supervisor {
+            let found = host.add_export_functions(&mut instance).await;
+            found.map_err(|error| ExitReason::StartFailed { error: error.to_string() })?;
         }
+        Ok(instance)
     }
 
     /// Appends to the actor's chain; where that fails the life ends, because it could not be accounted for.
@@ -181,7 +192,9 @@ impl Running<'_> {
     async fn serve(&mut self, inboxes: &mut Inboxes) -> Result<ExitReason, ExitReason> {
         let control = &self.life.control;
         loop {
-            if let Some(data) = self.instance.as_mut().and_then(|instance| instance.store.data_mut().take_shutdown()) {
+            if let Some(data) =
+                self.instance.as_mut().and_then(|instance| instance.store.data_mut().take_shutdown())
+            {
                 return Ok(ExitReason::Completed { data });
             }
             tokio::select! {
@@ -236,7 +249,11 @@ impl Running<'_> {
         };
         let payload = payload::encode(&payload::Return {
             error: called.as_ref().err().map(|error| error.as_str().into()),
-            data: called.as_ref().ok().and_then(answer).map(|data| Cow::Borrowed(serde_bytes::Bytes::new(data))),
+            data: called
+                .as_ref()
+                .ok()
+                .and_then(answer)
+                .map(|data| Cow::Borrowed(serde_bytes::Bytes::new(data))),
             state_len: self.state.as_ref().map(|state| state.len() as u64),
         });
         self.life.record(EventKind::RETURN, payload)?;
@@ -296,7 +313,11 @@ impl Running<'_> {
         }
     }
 
-    async fn handle_send(&mut self, from: Option<theater_core::ActorId>, data: &[u8]) -> Result<(), ExitReason> {
+    async fn handle_send(
+        &mut self,
+        from: Option<theater_core::ActorId>,
+        data: &[u8],
+    ) -> Result<(), ExitReason> {
         self.record_call("handle-send", from, None, Some(data))?;
         let Some(function) = self.ready().await?.guest.handle_send else { return Ok(()) };
         let state = self.state.clone();
@@ -344,7 +365,8 @@ impl Running<'_> {
         self.record_call("handle-channel-open", Some(from), Some(channel), Some(data))?;
         let Some(function) = self.ready().await?.guest.handle_channel_open else { return Ok((false, None)) };
         let state = self.state.clone();
-        let (result,): Answer<ChannelAccept> = self.call(function, (state.as_deref(), (channel, data))).await?;
+        let (result,): Answer<ChannelAccept> =
+            self.call(function, (state.as_deref(), (channel, data))).await?;
         let result = result.map(|(state, (accept,))| (state, accept));
         Ok(match self.returned(result, |accept| accept.message.as_deref())? {
             Ok(accept) => (accept.accepted, accept.message.map(Bytes::from)),
@@ -365,7 +387,11 @@ impl Running<'_> {
         self.returned(result.map(|(state,)| (state, ())), |()| None).map(drop)
     }
 
-    async fn handle_channel_close(&mut self, from: theater_core::ActorId, channel: &str) -> Result<(), ExitReason> {
+    async fn handle_channel_close(
+        &mut self,
+        from: theater_core::ActorId,
+        channel: &str,
+    ) -> Result<(), ExitReason> {
         self.record_call("handle-channel-close", Some(from), Some(channel), None)?;
         let Some(function) = self.ready().await?.guest.handle_channel_close else { return Ok(()) };
         let state = self.state.clone();
@@ -376,21 +402,20 @@ impl Running<'_> {
     /// Tells the guest about a child, where it wants to know. Whatever the callback does, the actor goes on with the
     /// state that it had: hearing about a failure must not be a failure.
     async fn handle_notice(&mut self, notice: ChildNotice) -> Result<(), ExitReason> {
-        if self.life.entry.manifest.has_handler(HandlerKind::Supervisor) {
-            if let Err(reason) = self.call_handler(&notice).await {
-                if self.life.control.kill.is_cancelled() || matches!(reason, ExitReason::ChainFailed { .. }) {
-                    return Err(reason);
-                }
-                self.instance = None;
-                let payload = payload::encode(&payload::Return {
-                    error: Some(reason.to_string().into()),
-                    data: None,
-                    state_len: self.state.as_ref().map(|state| state.len() as u64),
-                });
-                self.life.record(EventKind::RETURN, payload)?;
-            }
+        if !self.life.entry.manifest.has_handler(HandlerKind::Supervisor) {
+            return Ok(());
         }
-        Ok(())
+        let Err(reason) = self.call_handler(&notice).await else { return Ok(()) };
+        if self.life.control.kill.is_cancelled() || matches!(reason, ExitReason::ChainFailed { .. }) {
+            return Err(reason);
+        }
+        self.instance = None;
+        let payload = payload::encode(&payload::Return {
+            error: Some(reason.to_string().into()),
+            data: None,
+            state_len: self.state.as_ref().map(|state| state.len() as u64),
+        });
+        self.life.record(EventKind::RETURN, payload)
     }
 
     async fn call_handler(&mut self, notice: &ChildNotice) -> Result<(), ExitReason> {
@@ -401,7 +426,8 @@ impl Running<'_> {
             ExitReason::Completed { data } => {
                 let Some(function) = guest.handle_child_exit else { return Ok(()) };
                 self.record_call("handle-child-exit", None, Some(&child), data.as_deref())?;
-                let (result,): NewState = self.call(function, (state.as_deref(), (&*child, data.as_deref()))).await?;
+                let (result,): NewState =
+                    self.call(function, (state.as_deref(), (&*child, data.as_deref()))).await?;
                 result
             }
             ExitReason::Stopped | ExitReason::Killed | ExitReason::ParentStopped => {

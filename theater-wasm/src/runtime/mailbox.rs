@@ -47,9 +47,10 @@ impl Envelope {
             Self::ChannelOpen { .. } => {
                 (&exports.handle_channel_open, "theater:simple/message-server-client.handle-channel-open")
             }
-            Self::ChannelMessage { .. } => {
-                (&exports.handle_channel_message, "theater:simple/message-server-client.handle-channel-message")
-            }
+            Self::ChannelMessage { .. } => (
+                &exports.handle_channel_message,
+                "theater:simple/message-server-client.handle-channel-message",
+            ),
             Self::ChannelClose { .. } => {
                 (&exports.handle_channel_close, "theater:simple/message-server-client.handle-channel-close")
             }

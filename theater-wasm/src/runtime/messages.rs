@@ -50,7 +50,12 @@ impl Inner {
         self.find(to).ok_or(ActorError::UnknownActor { id: to })?.deliver(Envelope::Send { from, data })
     }
 
-    pub(super) async fn request(&self, from: Option<ActorId>, to: ActorId, data: Bytes) -> Result<Bytes, ActorError> {
+    pub(super) async fn request(
+        &self,
+        from: Option<ActorId>,
+        to: ActorId,
+        data: Bytes,
+    ) -> Result<Bytes, ActorError> {
         let entry = self.find(to).ok_or(ActorError::UnknownActor { id: to })?;
         let (reply, answer) = oneshot::channel();
         entry.deliver(Envelope::Request { from, data, reply })?;
@@ -198,7 +203,11 @@ impl Messenger {
         match answer {
             (true, first) => {
                 if let Some(data) = first {
-                    self.entry.deliver(Envelope::ChannelMessage { from: target.id, channel: channel.clone(), data })?;
+                    self.entry.deliver(Envelope::ChannelMessage {
+                        from: target.id,
+                        channel: channel.clone(),
+                        data,
+                    })?;
                 }
                 offered.keep();
                 Ok(channel)
@@ -229,12 +238,10 @@ impl Messenger {
     pub(crate) fn close_channel(&self, channel: &str) -> Result<(), ActorError> {
         let other = self.other_end(channel)?;
         self.inner.channels.open.remove(channel);
-        match self.inner.find(other) {
-            // The other side need not care, and may be gone.
-            Some(target) => {
-                let _ = target.deliver(Envelope::ChannelClose { from: self.entry.id, channel: channel.to_owned() });
-            }
-            None => {}
+        if let Some(target) = self.inner.find(other) {
+            // The other side need not care to hear of it.
+            let _ =
+                target.deliver(Envelope::ChannelClose { from: self.entry.id, channel: channel.to_owned() });
         }
         Ok(())
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use theater_core::event::payload::{Genesis, encode};
 use theater_core::{
-    ActorError, ActorInfo, Bytes, ExitReason, HandlerKind, LimitError, LoadedManifest, Manifest, ManifestError,
-    ManifestErrorKind, RestartFrom, SpawnRequest, StartFrom,
+    ActorError, ActorInfo, Bytes, ExitReason, HandlerKind, LimitError, LoadedManifest, Manifest,
+    ManifestError, ManifestErrorKind, RestartFrom, SpawnRequest, StartFrom,
 };
 use tokio::sync::oneshot;
 
@@ -42,7 +42,11 @@ impl Inner {
     }
 
     /// Starts the next life of an actor that has ended. The caller has its turn ([`Entry::starts`]).
-    pub(super) async fn start_again(self: &Arc<Self>, entry: &Arc<Entry>, from: RestartFrom) -> Result<(), ActorError> {
+    pub(super) async fn start_again(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        from: RestartFrom,
+    ) -> Result<(), ActorError> {
         let start = match (from, entry.good_state()) {
             (RestartFrom::LastGood, Some(state)) => Start::LastGood(state),
             _ => entry.first.clone(),
@@ -113,13 +117,19 @@ impl Inner {
             return Ok(());
         }
         let message = format!("this runtime gives an actor at most {most} bytes");
-        let kind = ManifestErrorKind::InvalidValue { key: "memory".to_owned(), value: memory.to_string(), message };
+        let kind =
+            ManifestErrorKind::InvalidValue { key: "memory".to_owned(), value: memory.to_string(), message };
         Err(ManifestError::new(&*loaded.origin, kind))
     }
 
     /// Gives the new actor its id, its chain, and its place among its siblings. Nobody can find it before its first life
     /// has begun.
-    fn create(&self, parent: Option<Arc<Entry>>, resolved: Resolved, first: Start) -> Result<Arc<Entry>, ActorError> {
+    fn create(
+        &self,
+        parent: Option<Arc<Entry>>,
+        resolved: Resolved,
+        first: Start,
+    ) -> Result<Arc<Entry>, ActorError> {
         self.check_room(parent.as_ref())?;
         let id = (self.config.ids)();
         let genesis = Genesis {
@@ -219,7 +229,8 @@ fn start_error(inner: &Inner, reason: ExitReason) -> ActorError {
 }
 
 /// The handlers that this runtime provides.
-const PROVIDED: [HandlerKind; 3] = [HandlerKind::Runtime, HandlerKind::Supervisor, HandlerKind::MessageServer];
+const PROVIDED: [HandlerKind; 3] =
+    [HandlerKind::Runtime, HandlerKind::Supervisor, HandlerKind::MessageServer];
 
 fn check_handlers(loaded: &LoadedManifest) -> Result<(), ManifestError> {
     match loaded.manifest.handlers.iter().find(|handler| !PROVIDED.contains(&handler.kind)) {
@@ -265,7 +276,8 @@ fn merge(initial: Option<Bytes>, given: Option<Bytes>) -> Option<Bytes> {
         (Some(initial), Some(given)) => (initial, given),
         (initial, given) => return given.or(initial),
     };
-    let object = |bytes: &[u8]| serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(bytes).ok();
+    let object =
+        |bytes: &[u8]| serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(bytes).ok();
     match (object(&initial), object(&given)) {
         (Some(mut merged), Some(given)) => {
             merged.extend(given);

@@ -5,7 +5,11 @@ use theater_core::{ActorRuntime, Authority, StopMode};
 use crate::support::*;
 
 /// The callbacks that a supervisor guest has got so far, once there are `count`.
-async fn notices(runtime: &theater_wasm::WasmRuntime, id: theater_core::ActorId, count: usize) -> Vec<String> {
+async fn notices(
+    runtime: &theater_wasm::WasmRuntime,
+    id: theater_core::ActorId,
+    count: usize,
+) -> Vec<String> {
     eventually("the callbacks come", || async {
         let text = ask(runtime, id, "notices").await;
         let lines: Vec<_> = text.lines().map(ToOwned::to_owned).collect();
@@ -41,4 +45,3 @@ async fn a_parent_hears_of_failures_of_completions_and_of_stops_by_others_but_no
     assert_eq!(notices(&runtime, parent, 3).await.len(), 3);
     runtime.shutdown().await;
 }
-

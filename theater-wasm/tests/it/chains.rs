@@ -57,7 +57,8 @@ async fn the_tree_anchors_itself_at_each_start_and_end_of_a_childs_life() {
         let last = &chain[usize::try_from(anchor.length).unwrap() - 1];
         assert_eq!((anchor.actor, anchor.chain, anchor.head), (child, chain[0].header.chain_id, last.hash));
     }
-    let expected = [(EventKind::CHILD_STARTED, 1), (EventKind::CHILD_RESTARTED, 1), (EventKind::CHILD_EXITED, 2)];
+    let expected =
+        [(EventKind::CHILD_STARTED, 1), (EventKind::CHILD_RESTARTED, 1), (EventKind::CHILD_EXITED, 2)];
     assert_eq!(kinds, BTreeMap::from(expected));
     runtime.shutdown().await;
 }

@@ -29,7 +29,10 @@ async fn commands_are_completed_concurrently_and_one_that_waits_delays_no_other(
     assert!(state.await.unwrap().unwrap().unwrap().starts_with(b"total=7"));
 
     let (response_tx, stopped) = oneshot::channel();
-    commands.send(TheaterCommand::StopActor { by, actor_id: id, mode: StopMode::Kill, response_tx }).await.unwrap();
+    commands
+        .send(TheaterCommand::StopActor { by, actor_id: id, mode: StopMode::Kill, response_tx })
+        .await
+        .unwrap();
     assert!(stopped.await.unwrap().is_ok());
 
     drop(commands);

@@ -41,7 +41,10 @@ fn the_chain_format_names_every_kind() {
         // Families stand in one row, under their common prefix.
         let family = name.rsplit_once('/').unwrap().0;
         let short = name.strip_prefix("theater/child").unwrap_or(name);
-        assert!(page.contains(short) || page.contains(&format!("{family}/...")), "docs/chain-format.md lacks {name}");
+        assert!(
+            page.contains(short) || page.contains(&format!("{family}/...")),
+            "docs/chain-format.md lacks {name}"
+        );
     }
 }
 
@@ -52,14 +55,18 @@ fn the_python_verifier_of_the_format_page_agrees_with_ours() {
     // It needs Python and one package; a machine without them can read it all the same.
     let blake3 = std::process::Command::new("python3").args(["-c", "import blake3"]).output();
     if !blake3.is_ok_and(|output| output.status.success()) {
-        eprintln!("LEFT OUT: python3 with the package blake3 is not here, so the page's verifier was not run");
+        eprintln!(
+            "LEFT OUT: python3 with the package blake3 is not here, so the page's verifier was not run"
+        );
         return;
     }
     let (mut chain, genesis) = theater_chain::Chain::genesis("anything".into(), 1, 1);
-    let events = [genesis, chain.append(EventKind::LOG, "one".into(), 2), chain.append(EventKind::LOG, "".into(), 3)];
+    let events =
+        [genesis, chain.append(EventKind::LOG, "one".into(), 2), chain.append(EventKind::LOG, "".into(), 3)];
     let actor = theater_core::ActorId::from_parts(1, [1; 10]);
     let folder = tempfile::tempdir().unwrap();
-    let (script, good, bad) = (folder.path().join("v.py"), folder.path().join("good"), folder.path().join("bad"));
+    let (script, good, bad) =
+        (folder.path().join("v.py"), folder.path().join("good"), folder.path().join("bad"));
     let mut export = Vec::new();
     theater_chain::jsonl::write_events(&mut export, actor, &events).unwrap();
     std::fs::write(&script, program).unwrap();

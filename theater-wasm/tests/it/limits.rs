@@ -21,14 +21,15 @@ async fn ends(command: &str, expected: fn(&ExitReason) -> bool) {
 
     assert_eq!(exit_of(&runtime, child).await, *reason);
     assert!(ask(&runtime, parent, &format!("state {child}")).await.starts_with("total=5\n"));
-    theater_chain::verify(&events(&runtime, child).await).unwrap();
+    theater_chain::verify(&events(&runtime, child).await).expect("a sound chain");
     assert_eq!(ask(&runtime, sibling, "total").await, "6");
     runtime.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_traps_with_the_guests_stack() {
-    ends("crash", |reason| matches!(reason, ExitReason::Trapped { backtrace, .. } if !backtrace.is_empty())).await;
+    ends("crash", |reason| matches!(reason, ExitReason::Trapped { backtrace, .. } if !backtrace.is_empty()))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +59,8 @@ async fn a_state_above_its_limit_is_not_taken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reply_above_the_message_limit_ends_whoever_gave_it() {
-    ends("reply 70000", |reason| *reason == ExitReason::MessageTooLarge { size: 70_000, limit: 65_536 }).await;
+    ends("reply 70000", |reason| *reason == ExitReason::MessageTooLarge { size: 70_000, limit: 65_536 })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,7 +82,10 @@ async fn a_message_above_its_limit_is_refused_and_nobody_notices() {
     let parent = root(&runtime, "supervisor.toml").await;
     let child = spawn_child(&runtime, parent, "worker.toml 5").await;
     let error = runtime.request(child, vec![b'x'; 70_000]).await.unwrap_err();
-    assert!(matches!(error, ActorError::Limit(LimitError::Message { size: 70_000, limit: 65_536 })), "{error}");
+    assert!(
+        matches!(error, ActorError::Limit(LimitError::Message { size: 70_000, limit: 65_536 })),
+        "{error}"
+    );
     assert_eq!(ask(&runtime, child, "total").await, "5");
     runtime.shutdown().await;
 }

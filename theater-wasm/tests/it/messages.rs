@@ -121,7 +121,10 @@ async fn an_actor_without_handlers_refuses_messages_by_name_of_the_export() {
     let bare = root(&runtime, "bare.toml").await;
     let error = runtime.request(bare, "hello").await.unwrap_err();
     assert!(
-        matches!(error, ActorError::NoSuchExport { export: "theater:simple/message-server-client.handle-request", .. }),
+        matches!(
+            error,
+            ActorError::NoSuchExport { export: "theater:simple/message-server-client.handle-request", .. }
+        ),
         "{error}"
     );
     runtime.shutdown().await;

@@ -21,8 +21,8 @@ async fn refused(manifest: &str) -> String {
         .with("module.wasm", &b"\0asm\x01\0\0\0"[..])
         .with("empty.wasm", &b"\0asm\x0d\0\x01\0"[..])
         .with("large.state", vec![b'x'; 100_000]);
-    let runtime = WasmRuntime::builder(source).engine(engine()).build().unwrap();
-    let error = runtime.spawn(SpawnRequest::new(None, "app.toml")).await.unwrap_err();
+    let runtime = WasmRuntime::builder(source).engine(engine()).build().expect("a runtime");
+    let error = runtime.spawn(SpawnRequest::new(None, "app.toml")).await.expect_err("a refusal");
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);
     while let Some(error) = cause {
@@ -45,7 +45,10 @@ async fn each_bad_app_is_refused_with_what_where_and_what_to_do() {
         ("name = \"a\"\ncomponent = \"../gone.wasm\"", vec!["../gone.wasm", "outside"]),
         ("name = \"a\"\ncomponent = \"text.wasm\"", vec!["text.wasm", "not a WebAssembly component"]),
         ("name = \"a\"\ncomponent = \"module.wasm\"", vec!["module.wasm", "not a WebAssembly component"]),
-        ("name = \"a\"\ncomponent = \"empty.wasm\"", vec!["empty.wasm", "theater:simple/actor.init", "missing"]),
+        (
+            "name = \"a\"\ncomponent = \"empty.wasm\"",
+            vec!["empty.wasm", "theater:simple/actor.init", "missing"],
+        ),
         (
             "name = \"a\"\ncomponent = \"needy.wasm\"\n[[handlers]]\ntype = \"message-server\"",
             vec!["needy.wasm", "is not provided"],
@@ -92,7 +95,10 @@ async fn a_guest_gets_the_same_errors_as_results_and_they_stand_on_its_chain() {
     let request = SpawnRequest::new(Some(parent), "worker.toml")
         .start(StartFrom::State(Some(vec![b'1'; 70_000].into())));
     let error = runtime.spawn(request).await.unwrap_err();
-    assert!(matches!(error, ActorError::Limit(theater_core::LimitError::State { size: 70_000, .. })), "{error}");
+    assert!(
+        matches!(error, ActorError::Limit(theater_core::LimitError::State { size: 70_000, .. })),
+        "{error}"
+    );
     assert_eq!(ask(&runtime, parent, "list").await, "");
     runtime.shutdown().await;
 }

@@ -20,7 +20,9 @@ async fn spawn_answers_after_init_with_the_id_of_a_running_child() {
 async fn spawn_reports_the_real_error_of_init_and_leaves_nothing() {
     let runtime = runtime();
     let parent = root(&runtime, "supervisor.toml").await;
-    for (start, expected) in [("fail-init", "init failed"), ("trap-init", "trapped"), ("spin-init", "timed out")] {
+    for (start, expected) in
+        [("fail-init", "init failed"), ("trap-init", "trapped"), ("spin-init", "timed out")]
+    {
         let answer = ask(&runtime, parent, &format!("spawn worker.toml {start}")).await;
         assert!(answer.starts_with("error: ") && answer.contains(expected), "{start}: {answer}");
     }
@@ -117,7 +119,11 @@ async fn stop_ends_the_child_and_everything_below_it_latest_first() {
     }
     assert_eq!(order, [second, first, middle]);
     assert_eq!(ask(&runtime, parent, "list").await, "");
-    assert_eq!(ask(&runtime, parent, &format!("stop {middle}")).await, "ok", "stopping what has ended is no error");
+    assert_eq!(
+        ask(&runtime, parent, &format!("stop {middle}")).await,
+        "ok",
+        "stopping what has ended is no error"
+    );
     runtime.shutdown().await;
 }
 
@@ -182,7 +188,9 @@ async fn a_supervisor_whose_child_crashes_too_often_gives_up_with_its_own_reason
     let child = spawn_child(&runtime, parent, "worker-permanent.toml").await;
     // supervisor.toml allows fewer than this many within its period.
     for _ in 0..20 {
-        if runtime.request(child, "crash").await.is_err_and(|error| matches!(error, theater_core::ActorError::Ended { reason: ExitReason::ParentStopped, .. })) {
+        if runtime.request(child, "crash").await.is_err_and(|error| {
+            matches!(error, theater_core::ActorError::Ended { reason: ExitReason::ParentStopped, .. })
+        }) {
             break;
         }
     }

@@ -79,7 +79,11 @@ pub(crate) async fn events(runtime: &WasmRuntime, id: ActorId) -> Vec<ChainEvent
 }
 
 /// The records of one supervisor function in an actor's chain, oldest first.
-pub(crate) async fn supervisor_records(runtime: &WasmRuntime, id: ActorId, kind: EventKind) -> Vec<SupervisorEvent> {
+pub(crate) async fn supervisor_records(
+    runtime: &WasmRuntime,
+    id: ActorId,
+    kind: EventKind,
+) -> Vec<SupervisorEvent> {
     let events = events(runtime, id).await;
     let of_kind = events.iter().filter(|event| event.header.kind == kind);
     of_kind.map(|event| payload::decode(&event.payload).expect("a supervisor event")).collect()
