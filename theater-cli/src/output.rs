@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::decision::Decision;
 use crate::render::Renderer;
+use crate::text::demangled;
 
 /// Prints to standard error. If that is gone as well, there is nobody to tell.
 pub(crate) fn diagnostic(text: &str) {
@@ -89,7 +90,7 @@ struct EventObject<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<theater_core::event::payload::Origin>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<ReasonObject<'a>>,
+    reason: Option<ReasonObject>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,19 +99,19 @@ struct EventObject<'a> {
 
 /// An exit reason: its name for machines, its text for people.
 #[derive(Debug, Serialize)]
-pub(crate) struct ReasonObject<'a> {
+pub(crate) struct ReasonObject {
     name: &'static str,
     text: String,
     clean: bool,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    backtrace: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    backtrace: Vec<String>,
 }
 
-impl<'a> From<&'a ExitReason> for ReasonObject<'a> {
-    fn from(reason: &'a ExitReason) -> Self {
-        let backtrace: &[String] = match reason {
-            ExitReason::Trapped { backtrace, .. } => backtrace,
-            _ => &[],
+impl From<&ExitReason> for ReasonObject {
+    fn from(reason: &ExitReason) -> Self {
+        let backtrace = match reason {
+            ExitReason::Trapped { backtrace, .. } => backtrace.iter().map(|frame| demangled(frame)).collect(),
+            _ => Vec::new(),
         };
         Self { name: reason.name(), text: reason.to_string(), clean: reason.is_clean(), backtrace }
     }

@@ -10,7 +10,7 @@ use theater_wasm::LifecycleKind;
 use crate::decision::Decision;
 use crate::output::Seen;
 use crate::style::Style;
-use crate::text::{count, printable};
+use crate::text::{count, demangled, printable};
 
 /// Frames of a guest's stack that are shown without `-v`.
 const FRAMES: usize = 5;
@@ -128,6 +128,7 @@ impl Renderer {
 /// of it is wanted.
 pub(crate) fn frames(reason: &ExitReason, all: bool) -> Vec<String> {
     let ExitReason::Trapped { backtrace, .. } = reason else { return Vec::new() };
+    let backtrace: Vec<_> = backtrace.iter().map(|frame| demangled(frame)).collect();
     let machinery =
         if all { 0 } else { backtrace.iter().take_while(|frame| is_panic_machinery(frame)).count() };
     // A stack of nothing but machinery is better than none.
@@ -136,7 +137,10 @@ pub(crate) fn frames(reason: &ExitReason, all: bool) -> Vec<String> {
     let mut lines: Vec<String> =
         rest[..shown].iter().map(|frame| format!("at {}", printable(frame))).collect();
     if shown < rest.len() {
-        lines.push(format!("({} more; -v shows all)", count((rest.len() - shown) as u64, "frame", "frames")));
+        lines.push(format!(
+            "(and {}; -v shows all)",
+            count((rest.len() - shown) as u64, "more frame", "more frames")
+        ));
     }
     lines
 }
@@ -177,7 +181,7 @@ fn end(reason: &ExitReason) -> (Style, &'static str) {
 }
 
 fn end_detail(reason: &ExitReason, incarnation: Incarnation) -> String {
-    let life = if incarnation == Incarnation::FIRST { String::new() } else { format!("life {incarnation} ") };
+    let life = if incarnation == Incarnation::FIRST { String::new() } else { format!("life {incarnation}") };
     let detail = match reason {
         ExitReason::Completed { data: Some(data) } => {
             format!("with {}", count(data.len() as u64, "byte", "bytes"))
@@ -185,7 +189,8 @@ fn end_detail(reason: &ExitReason, incarnation: Incarnation) -> String {
         ExitReason::Completed { data: None } | ExitReason::Stopped | ExitReason::Killed => String::new(),
         other => other.to_string(),
     };
-    printable_lines(format!("{life}{detail}").trim_end())
+    let parts: Vec<_> = [life, detail].into_iter().filter(|part| !part.is_empty()).collect();
+    printable_lines(&parts.join(": "))
 }
 
 fn printable_lines(text: &str) -> String {

@@ -152,7 +152,7 @@ pub(super) struct SummaryObject<'a> {
     r#type: &'static str,
     exit_code: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<ReasonObject<'a>>,
+    reason: Option<ReasonObject>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     actors: Option<u64>,

@@ -17,7 +17,7 @@ fn the_order_desk_ends_with_its_totals_and_its_chains_verify() {
     let ended = desk(&["--chain-out", chains.to_str().unwrap()]);
     assert_eq!(ended.code, Some(0), "{ended}");
     for cause in
-        ["crashed      life 2 trapped: ", "timed out: one call ran longer than", "out of memory: more than"]
+        ["crashed      life 2: trapped: ", "timed out: one call ran longer than", "out of memory: more than"]
     {
         assert!(ended.stdout.contains(cause), "{cause} is missing\n{ended}");
     }

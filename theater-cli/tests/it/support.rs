@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -110,30 +111,37 @@ pub(crate) fn verify(file: &Path) -> Ended {
     ended(theater().arg("verify").arg(file))
 }
 
-/// A command that runs, with its standard output read line by line.
+/// A command that runs, with its standard output read line by line. It does not outlive the test.
 pub(crate) struct Running {
     child: Child,
-    stdout: BufReader<ChildStdout>,
+    lines: Receiver<String>,
     seen: String,
 }
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        Self { child, stdout, seen: String::new() }
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = mpsc::sync_channel(1_000_000);
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            while stdout.read_line(&mut line).unwrap() > 0 && sender.send(std::mem::take(&mut line)).is_ok() {
+            }
+        });
+        Self { child, lines, seen: String::new() }
     }
 
-    /// Reads until `n` lines with `part` in them have been printed.
+    /// Waits until `n` lines with `part` in them have been printed.
     pub(crate) fn wait_for(&mut self, part: &str, n: usize) {
+        let begun = Instant::now();
         let mut found = 0;
         while found < n {
-            let mut line = String::new();
-            if self.stdout.read_line(&mut line).unwrap() == 0 {
-                let mut errors = String::new();
-                self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-                panic!("ended before {n} lines with {part:?}\n{}\n{errors}", self.seen);
-            }
+            let Ok(line) = self.lines.recv_timeout(PATIENCE.saturating_sub(begun.elapsed())) else {
+                panic!("no {n} lines with {part:?}\n{}", self.seen);
+            };
             found += usize::from(line.contains(part));
             self.seen.push_str(&line);
         }
@@ -147,24 +155,26 @@ impl Running {
     /// Waits for the end, for at most `limit`.
     pub(crate) fn end_within(mut self, limit: Duration) -> Ended {
         let begun = Instant::now();
-        let mut rest = String::new();
-        // A pipe holds more than what these commands print, so they do not wait for this reader.
-        while self.child.try_wait().unwrap().is_none() {
-            if begun.elapsed() > limit {
-                self.child.kill().unwrap();
-                self.stdout.read_to_string(&mut rest).unwrap();
-                panic!("still running after {limit:?}\n{}{rest}", self.seen);
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
             }
+            assert!(begun.elapsed() < limit, "still running after {limit:?}\n{}", self.seen);
             std::thread::sleep(Duration::from_millis(5));
-        }
-        self.stdout.read_to_string(&mut rest).unwrap();
+        };
+        let mut stdout = std::mem::take(&mut self.seen);
+        // The thread that reads ends with the pipe.
+        stdout.extend(self.lines.iter());
         let mut stderr = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-        Ended { code: self.child.wait().unwrap().code(), stdout: self.seen + &rest, stderr }
+        Ended { code: status.code(), stdout, stderr }
     }
+}
 
-    /// Goes away without reading the rest.
-    pub(crate) fn stop_reading(self) -> Child {
-        self.child
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended, unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

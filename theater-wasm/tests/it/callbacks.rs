@@ -45,3 +45,34 @@ async fn a_parent_hears_of_failures_of_completions_and_of_stops_by_others_but_no
     assert_eq!(notices(&runtime, parent, 3).await.len(), 3);
     runtime.shutdown().await;
 }
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_fails_costs_the_parent_nothing_but_the_callback() {
+    let runtime = runtime();
+    let parent = root(&runtime, "supervisor-small-state.toml").await;
+    let sibling = spawn_child(&runtime, parent, "worker.toml 5").await;
+    // Each failure makes the parent's state longer, until the callback returns more than limits.state.
+    for _ in 0..15 {
+        let child = spawn_child(&runtime, parent, "worker.toml").await;
+        ask_err(&runtime, child, "crash").await;
+        exit_of(&runtime, child).await;
+    }
+    let failed = eventually("a callback fails", || async {
+        let events = events(&runtime, parent).await;
+        let returns = events.iter().filter(|event| event.header.kind == theater_core::EventKind::RETURN);
+        let failures = returns.filter(|event| {
+            let text = String::from_utf8_lossy(&event.payload);
+            text.contains("state too large")
+        });
+        Some(failures.count()).filter(|count| *count > 0)
+    })
+    .await;
+    assert!(failed > 0);
+
+    assert_eq!(ask(&runtime, parent, "list").await, sibling.to_string());
+    assert_eq!(ask(&runtime, sibling, "total").await, "5");
+    assert!(ask(&runtime, parent, "notices").await.lines().count() > 3, "what it heard before is kept");
+    let info = runtime.info(Authority::Operator, parent).await.unwrap();
+    assert_eq!((info.incarnation.0, info.status), (1, theater_core::ActorStatus::Running));
+    theater_chain::verify(&events(&runtime, parent).await).unwrap();
+    runtime.shutdown().await;
+}
