@@ -9,7 +9,6 @@ use tokio::sync::oneshot;
 
 use crate::decision::Decision;
 use crate::render::Renderer;
-use crate::text::demangled;
 
 /// Prints to standard error. If that is gone as well, there is nobody to tell.
 pub(crate) fn diagnostic(text: &str) {
@@ -110,7 +109,7 @@ pub(crate) struct ReasonObject {
 impl From<&ExitReason> for ReasonObject {
     fn from(reason: &ExitReason) -> Self {
         let backtrace = match reason {
-            ExitReason::Trapped { backtrace, .. } => backtrace.iter().map(|frame| demangled(frame)).collect(),
+            ExitReason::Trapped { backtrace, .. } => backtrace.clone(),
             _ => Vec::new(),
         };
         Self { name: reason.name(), text: reason.to_string(), clean: reason.is_clean(), backtrace }

@@ -10,7 +10,7 @@ use theater_wasm::LifecycleKind;
 use crate::decision::Decision;
 use crate::output::Seen;
 use crate::style::Style;
-use crate::text::{count, demangled, printable};
+use crate::text::{count, printable};
 
 /// Frames of a guest's stack that are shown without `-v`.
 const FRAMES: usize = 5;
@@ -128,7 +128,6 @@ impl Renderer {
 /// of it is wanted.
 pub(crate) fn frames(reason: &ExitReason, all: bool) -> Vec<String> {
     let ExitReason::Trapped { backtrace, .. } = reason else { return Vec::new() };
-    let backtrace: Vec<_> = backtrace.iter().map(|frame| demangled(frame)).collect();
     let machinery =
         if all { 0 } else { backtrace.iter().take_while(|frame| is_panic_machinery(frame)).count() };
     // A stack of nothing but machinery is better than none.

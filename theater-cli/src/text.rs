@@ -40,12 +40,6 @@ pub(crate) fn hex(data: &[u8]) -> String {
     })
 }
 
-/// The name of a guest's function as its author wrote it, where it is a mangled Rust name.
-pub(crate) fn demangled(name: &str) -> String {
-    // The alternate form leaves out the hashes of crates and instances.
-    format!("{:#}", rustc_demangle::demangle(name))
-}
-
 /// `1 actor`, `2 actors`.
 pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
@@ -59,12 +53,6 @@ mod tests {
     fn controls_are_shown_and_not_obeyed() {
         assert_eq!(printable("a\x1b[31mb\rc\td\u{202e}e"), "a\\u{1b}[31mb\\u{d}c d\\u{202e}e");
         assert_eq!(printable("größe ✓"), "größe ✓");
-    }
-
-    #[test]
-    fn mangled_names_are_shown_as_they_were_written() {
-        assert_eq!(demangled("_RNvNtCsi0CDqs3jJv1_4core9panicking9panic_fmt"), "core::panicking::panic_fmt");
-        assert_eq!(demangled("handle-request"), "handle-request");
     }
 
     #[test]

@@ -163,7 +163,13 @@ impl ActorError {
 /// Cuts a text that a guest gave to 64 characters and escapes what does not print.
 #[must_use]
 pub fn printable(given: &str) -> String {
-    let mut text: String = given.chars().take(64).flat_map(char::escape_debug).collect();
+    let mut text = String::with_capacity(given.len().min(64));
+    for character in given.chars().take(64) {
+        match character {
+            '"' | '\'' => text.push(character),
+            other => text.extend(other.escape_debug()),
+        }
+    }
     if given.chars().nth(64).is_some() {
         text.push('…');
     }

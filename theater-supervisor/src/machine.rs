@@ -185,7 +185,8 @@ pub enum Outcome {
 /// - A child that was asked to stop, or to restart, by a call is not answered by a restart of its own.
 /// - After `Shutdown`, or after giving up, children are stopped one after the other, latest first, and nothing is started.
 /// - The same inputs at the same times give the same actions.
-/// - An input costs O(log n) with n children.
+/// - An input costs O(log n) with n children, except the one with which it begins to end: that one asks every child for
+///   calls that wait.
 #[derive(Debug)]
 pub struct Machine {
     spec: SupervisionSpec,
@@ -223,6 +224,7 @@ impl Machine {
             }
             return;
         }
+        let was_ending = self.ending.is_some();
         match input {
             Input::Call { call, .. } if self.ending.is_some() => {
                 actions.push(Action::Reply { call, verdict: Err(ActorError::ShuttingDown) });
@@ -248,7 +250,10 @@ impl Machine {
                 self.ending.get_or_insert(Outcome::Shutdown);
             }
         }
-        self.go_on_ending(actions);
+        for (id, incarnation, reason) in self.children.take_strangers() {
+            actions.push(Action::Notify(ChildNotice::new(id, incarnation, reason)));
+        }
+        self.go_on_ending(!was_ending, actions);
     }
 
     /// A call about one child: now, or after what is being done with it.
@@ -262,11 +267,13 @@ impl Machine {
                 actions.push(Action::Restart { child: key, id, mode: child.spec.shutdown.into() });
             }
             (Phase::Running, Waiting::Stop(call)) => {
+                child.exited = false;
                 child.phase = Phase::Stopping { call: Some(call) };
                 actions.push(Action::Stop { child: key, id, mode: child.spec.shutdown.into() });
             }
             // A pending retry is cancelled. What has ended is stopped all the same: the runtime may know more.
             (Phase::Restarting | Phase::Down, Waiting::Stop(call)) => {
+                child.exited = true;
                 child.phase = Phase::Stopping { call: Some(call) };
                 actions.push(Action::Stop { child: key, id, mode: child.spec.shutdown.into() });
             }
@@ -319,10 +326,12 @@ impl Machine {
         let Phase::Stopping { call } = child.phase else { return };
         let Some(id) = child.id else { return };
         // Whatever the exit of this life says when it comes: it was asked for.
-        child.answered = child.answered.max(child.incarnation);
         // A stop that was refused leaves the child as it was, unless the supervisor ends: then it has done what it could.
         let refused = error.is_some() && self.ending.is_none();
         child.phase = if refused && !child.exited { Phase::Running } else { Phase::Down };
+        if !refused {
+            child.answered = child.answered.max(child.incarnation);
+        }
         if let Some(call) = call {
             let verdict = match error {
                 Some(error) => Err(error),
@@ -446,10 +455,13 @@ impl Machine {
 
     /// While ending: stops the latest child that is there. One at a time, so the order is exact; a start that is under way
     /// is waited for, as OTP's supervisor process would.
-    fn go_on_ending(&mut self, actions: &mut Vec<Action>) {
+    fn go_on_ending(&mut self, begins: bool, actions: &mut Vec<Action>) {
         let Some(outcome) = &self.ending else { return };
-        for call in self.children.take_waiting() {
-            actions.push(Action::Reply { call, verdict: Err(ActorError::ShuttingDown) });
+        // Calls that come from now on are refused at once, so nothing waits again.
+        if begins {
+            for call in self.children.take_waiting() {
+                actions.push(Action::Reply { call, verdict: Err(ActorError::ShuttingDown) });
+            }
         }
         while let Some((key, child)) = self.children.last_mut() {
             match (&child.phase, child.id) {

@@ -11,7 +11,7 @@ mod messages;
 mod observe;
 mod spawn;
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dashmap::DashMap;
@@ -74,6 +74,7 @@ pub(crate) struct Inner {
     root_exits: ExitQueue,
     roots: std::sync::Mutex<entry::Roots>,
     events: broadcast::Sender<LifecycleEvent>,
+    pacemaker: OnceLock<()>,
     this: Weak<Inner>,
 }
 
@@ -154,6 +155,19 @@ impl Inner {
         (self.config.clock)()
     }
 
+    /// Keeps one near timer in tokio's timer wheel. A deadline that is set while there is none nearer wakes the thread
+    /// that waits for timers, a system call per request; behind this one it is only noted.
+    fn start_pacemaker(&self) {
+        self.pacemaker.get_or_init(|| {
+            let this = self.this.clone();
+            tokio::spawn(async move {
+                while this.strong_count() > 0 {
+                    tokio::time::sleep(PACE).await;
+                }
+            });
+        });
+    }
+
     /// The entry of an actor. The registry's guard ends with the statement.
     fn find(&self, id: ActorId) -> Option<Arc<Entry>> {
         self.registry.get(&id).map(|entry| Arc::clone(&entry))
@@ -165,32 +179,41 @@ impl Inner {
         self.find(id).filter(|entry| by.covers(entry.parent_id())).ok_or_else(|| by.refusal(id))
     }
 
-    /// Appends to an actor's chain, and tells the watchers what they want to know of it.
-    fn append(&self, entry: &Entry, kind: EventKind, payload: Bytes) -> Result<ChainEvent, ActorError> {
+    /// Appends to an actor's chain, and tells the watchers what they want to know of it. `keep` takes what the caller
+    /// needs of the event.
+    fn append<T>(
+        &self,
+        entry: &Entry,
+        kind: EventKind,
+        payload: Bytes,
+        keep: impl FnOnce(&ChainEvent) -> T,
+    ) -> Result<T, ActorError> {
         let (size, limit) = (payload.len() as u64, entry.limits().event);
         if size > limit {
             return Err(LimitError::Event { size, limit }.into());
         }
-        let event = entry
+        let watched = self.events.receiver_count() > 0 && matches!(kind, EventKind::LOG | EventKind::SUPERVISION);
+        let shown = watched.then(|| payload.clone());
+        let kept = entry
             .chain
-            .append(kind, payload, || self.now())
+            .append(kind, payload, || self.now(), keep)
             .map_err(|error| ActorError::Chain { id: entry.id, source: Arc::new(error) })?;
-        if self.events.receiver_count() > 0 {
-            self.tell_recorded(entry, &event);
+        if let Some(payload) = shown {
+            self.tell_recorded(entry, kind, payload);
         }
-        Ok(event)
+        Ok(kept)
     }
 
-    fn tell_recorded(&self, entry: &Entry, event: &ChainEvent) {
-        let kind = match event.header.kind {
-            EventKind::LOG => match theater_core::event::payload::decode::<HostCall>(&event.payload) {
+    fn tell_recorded(&self, entry: &Entry, kind: EventKind, payload: Bytes) {
+        let kind = if kind == EventKind::SUPERVISION {
+            LifecycleKind::Supervision { payload }
+        } else {
+            match theater_core::event::payload::decode::<HostCall>(&payload) {
                 Ok(HostCall::Called { data: Some(data), .. }) => {
                     LifecycleKind::Log { message: String::from_utf8_lossy(&data).into_owned() }
                 }
                 _ => return,
-            },
-            EventKind::SUPERVISION => LifecycleKind::Supervision { payload: event.payload.clone() },
-            _ => return,
+            }
         };
         self.tell(entry, kind);
     }
@@ -220,12 +243,15 @@ impl Inner {
             reason: reason.map(|reason| reason.name().to_owned()),
             anchor: child.chain.anchor(),
         };
-        if let Err(error) = self.append(parent, kind, theater_core::event::payload::encode(&anchor)) {
+        if let Err(error) = self.append(parent, kind, theater_core::event::payload::encode(&anchor), |_| ()) {
             // The parent's own next event will fail as well, and ends it.
             tracing::error!(actor = %parent.id, child = %child.id, %error, "could not anchor a child's chain");
         }
     }
 }
+
+/// How near the nearest timer is kept.
+const PACE: Duration = Duration::from_millis(20);
 
 /// The system's clock, in nanoseconds since the Unix epoch.
 fn system_clock() -> u64 {

@@ -110,11 +110,19 @@ fn a_reader_that_goes_away_ends_the_run_without_a_word() {
 
 #[test]
 fn a_reader_that_does_not_read_does_not_hold_up_the_tree() {
-    let folder = Folder::new();
+    // More crashes than a pipe holds lines about.
+    let folder = busy_desk("1s").with("orders.jsonl", "not an order\n".repeat(600));
+    let app = std::fs::read_to_string(folder.path("app.toml")).unwrap();
+    let folder = folder.with("app.toml", app + "[supervision]\nintensity = 100000\n");
     let chains = folder.path("chains.jsonl");
-    let app = examples().join("orders/app.toml");
     let mut command = theater();
-    command.arg("run").arg(app).arg("--chain-out").arg(&chains).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .arg("run")
+        .arg(folder.path("app.toml"))
+        .arg("--chain-out")
+        .arg(&chains)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     // Nothing of standard output is read until the tree has ended and its chains are written.
     let begun = Instant::now();
@@ -124,5 +132,6 @@ fn a_reader_that_does_not_read_does_not_hold_up_the_tree() {
     }
     let ended = Ended::from(child.wait_with_output().unwrap());
     assert_eq!(ended.code, Some(0), "{ended}");
+    assert!(ended.stdout.len() > 128 << 10, "{} bytes fit into a pipe", ended.stdout.len());
     assert!(ended.stdout.contains("completed"), "{ended}");
 }

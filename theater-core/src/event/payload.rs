@@ -3,7 +3,9 @@
 //! A payload is a CBOR map with text keys, so that any CBOR tool can read it. It is hashed as it was written and
 //! never encoded again. Bytes are CBOR byte strings.
 
-use bytes::Bytes;
+use std::cell::RefCell;
+
+use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
 use crate::actor::{ActorId, Incarnation};
@@ -21,13 +23,42 @@ pub struct PayloadError {
     pub message: String,
 }
 
+/// The size in bytes of the chunks that small payloads share. One that is kept alone keeps its whole chunk.
+const CHUNK: usize = 16 << 10;
+/// Payloads above this size have memory of their own.
+const SHARED: usize = CHUNK / 8;
+
+/// What a thread keeps for encoding: payloads are written several times per message, and most are small.
+struct Buffers {
+    writing: Vec<u8>,
+    chunk: BytesMut,
+}
+
+thread_local! {
+    static BUFFERS: RefCell<Buffers> =
+        RefCell::new(Buffers { writing: Vec::new(), chunk: BytesMut::new() });
+}
+
 /// Encodes a payload.
 ///
 /// # Panics
 /// If the type cannot be written as CBOR, which is a bug of the type: maps with unknown length, for example.
 #[must_use]
 pub fn encode<T: Serialize>(payload: &T) -> Bytes {
-    Bytes::from(minicbor_serde::to_vec(payload).expect("payload types are plain structs and enums"))
+    BUFFERS.with_borrow_mut(|Buffers { writing, chunk }| {
+        writing.clear();
+        payload
+            .serialize(&mut minicbor_serde::Serializer::new(&mut *writing))
+            .expect("payload types are plain structs and enums");
+        if writing.len() > SHARED {
+            return Bytes::from(std::mem::take(writing));
+        }
+        if chunk.capacity() < writing.len() {
+            *chunk = BytesMut::with_capacity(CHUNK);
+        }
+        chunk.extend_from_slice(writing);
+        chunk.split().freeze()
+    })
 }
 
 /// Decodes a payload.

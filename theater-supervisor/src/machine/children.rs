@@ -143,10 +143,6 @@ impl Children {
             }
             None => self.unanswered -= 1,
         }
-        if self.unanswered == 0 {
-            let by_id = &self.by_id;
-            self.early.retain(|id, _| by_id.contains_key(id));
-        }
     }
 
     /// Forgets a child that will not live again by any rule, once its exit has come. OTP deletes the spec of a temporary
@@ -175,6 +171,20 @@ impl Children {
             self.early.insert(id, (incarnation, reason.clone()));
         }
         expected
+    }
+
+    /// Takes the exits that turned out to be of no child that was being started.
+    pub(super) fn take_strangers(&mut self) -> Vec<(ActorId, Incarnation, ExitReason)> {
+        if self.unanswered > 0 || self.early.is_empty() {
+            return Vec::new();
+        }
+        let by_id = &self.by_id;
+        let strangers = self.early.extract_if(|id, _| !by_id.contains_key(id));
+        let mut strangers: Vec<_> =
+            strangers.map(|(id, (incarnation, reason))| (id, incarnation, reason)).collect();
+        // A map has no order, and the machine must not depend on one.
+        strangers.sort_by_key(|(id, ..)| *id);
+        strangers
     }
 
     pub(super) fn take_early_exit(&mut self, id: ActorId) -> Option<(Incarnation, ExitReason)> {

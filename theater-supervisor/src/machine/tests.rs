@@ -1,6 +1,7 @@
 //! The rules, one by one.
 //!
-//! Actions are compared as short texts, so that a test shows the whole answer of the machine and nothing can come unseen.
+//! Actions are compared as short texts, so that a test shows the whole answer of the machine and nothing can come
+//! unseen.
 
 mod calls;
 mod cost;

@@ -75,11 +75,11 @@ impl BareActor {
     }
 }
 
-/// Hashes what two events of one request hash: payload and header each.
-pub(crate) fn hash_two_events(key: &blake3::Hasher, message: &[u8], previous: [u8; 32]) -> [u8; 32] {
+/// Hashes events with these payloads: payload and header each.
+pub(crate) fn hash_events(key: &blake3::Hasher, payloads: &[Vec<u8>], previous: [u8; 32]) -> [u8; 32] {
     let mut head = previous;
-    for _ in 0..2 {
-        let payload = blake3::hash(message);
+    for payload in payloads {
+        let payload = blake3::hash(payload);
         let mut header = [0_u8; 128];
         header[64..96].copy_from_slice(&head);
         header[96..].copy_from_slice(payload.as_bytes());

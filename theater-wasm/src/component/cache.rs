@@ -1,6 +1,7 @@
 //! Compiled components by content: each is compiled once, however many actors ask for it at the same time.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
 use theater_core::{Bytes, ComponentErrorKind, HandlerKind, HostLinker, Manifest};
@@ -10,7 +11,12 @@ use tokio::sync::OnceCell;
 use super::{ActorComponent, PreparedComponent};
 use crate::engine::ActorEngine;
 
-type Digest = [u8; 32];
+/// BLAKE3 of a component.
+pub(crate) type Digest = [u8; 32];
+
+/// Components whose digest is remembered because their source keeps their bytes in memory anyway.
+const REMEMBERED: usize = 64;
+
 type Outcome = Result<PreparedComponent, ComponentErrorKind>;
 
 /// What a prepared component depends on besides its bytes.
@@ -24,9 +30,30 @@ struct Handlers {
 #[derive(Debug, Default)]
 pub(crate) struct ComponentCache {
     entries: DashMap<(Digest, Handlers), Arc<OnceCell<Outcome>>>,
+    digests: Mutex<VecDeque<(Bytes, Digest)>>,
 }
 
 impl ComponentCache {
+    /// The digest of a component. Hashing would be a good part of a start, so the digest of bytes that are still the same
+    /// buffer is remembered: while we hold it, nobody can put others in its place.
+    pub(crate) fn digest(&self, bytes: &Bytes) -> Digest {
+        if bytes.is_unique() {
+            // Read for this start alone: to keep it would only cost memory.
+            return *blake3::hash(bytes).as_bytes();
+        }
+        let same = |other: &Bytes| other.as_ptr() == bytes.as_ptr() && other.len() == bytes.len();
+        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, digest)) = digests.iter().find(|(other, _)| same(other)) {
+            return *digest;
+        }
+        let digest = *blake3::hash(bytes).as_bytes();
+        if digests.len() == REMEMBERED {
+            digests.pop_front();
+        }
+        digests.push_back((bytes.clone(), digest));
+        digest
+    }
+
     /// The component with these bytes, linked to what the manifest asks for. Compiles it on a blocking thread unless that
     /// was done or is being done.
     pub(crate) async fn prepare(

@@ -8,6 +8,7 @@ use theater_core::{
 };
 
 use super::WasmRuntime;
+use super::end::asked_reason;
 use super::entry::Phase;
 
 #[async_trait]
@@ -22,7 +23,7 @@ impl ActorRuntime for WasmRuntime {
         let live = !matches!(entry.core().phase, Phase::Ended { .. });
         if live {
             let mode = entry.manifest.child_spec.shutdown.into();
-            self.inner.end_tree(&entry, mode, ExitReason::Stopped).await;
+            self.inner.end_tree(&entry, mode, asked_reason(mode)).await;
         }
         self.inner.start_again(&entry, from).await?;
         Ok(entry.info())
@@ -33,7 +34,7 @@ impl ActorRuntime for WasmRuntime {
         let parent_ends = entry.parent.as_ref().is_some_and(|parent| parent.core().closing);
         let reason = match by {
             Authority::Parent(_) if parent_ends => ExitReason::ParentStopped,
-            _ => ExitReason::Stopped,
+            _ => asked_reason(mode),
         };
         Ok(self.inner.end_tree(&entry, mode, reason).await)
     }
@@ -70,7 +71,7 @@ impl ActorRuntime for WasmRuntime {
 
     async fn record(&self, id: ActorId, draft: EventDraft) -> Result<ChainEvent, ActorError> {
         let entry = self.inner.find(id).ok_or(ActorError::UnknownActor { id })?;
-        self.inner.append(&entry, draft.kind, draft.payload)
+        self.inner.append(&entry, draft.kind, draft.payload, ChainEvent::clone)
     }
 
     fn exits(&self, parent: Option<ActorId>) -> ExitStream {

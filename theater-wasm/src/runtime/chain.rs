@@ -30,17 +30,20 @@ impl ChainLog {
     }
 
     /// Seals an event onto the head and stores it. The lock makes the order of the chain the order of the calls.
-    pub(super) fn append(
+    /// `keep` gets the event before the store does.
+    pub(super) fn append<T>(
         &self,
         kind: EventKind,
         payload: Bytes,
         now: impl FnOnce() -> u64,
-    ) -> Result<ChainEvent, AppendError> {
+        keep: impl FnOnce(&ChainEvent) -> T,
+    ) -> Result<T, AppendError> {
         let mut writer = lock(&self.writer);
         let before = *writer;
         let event = writer.append(kind, payload, now());
-        match self.store.append(before.head(), event.clone()) {
-            Ok(_) => Ok(event),
+        let kept = keep(&event);
+        match self.store.append(before.head(), event) {
+            Ok(_) => Ok(kept),
             Err(error) => {
                 *writer = before;
                 Err(error)

@@ -126,6 +126,7 @@ impl RuntimeBuilder {
                 root_exits: ExitQueue::new(),
                 roots: Mutex::default(),
                 events,
+                pacemaker: std::sync::OnceLock::new(),
                 this: this.clone(),
             }),
         })

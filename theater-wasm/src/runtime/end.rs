@@ -125,9 +125,10 @@ impl Inner {
                 // `Kill`, and whatever a later version adds: do not wait for anybody.
                 _ => Some(Instant::now()),
             };
-            self.end_children(entry, &control, deadline, mode == StopMode::Kill).await;
+            let kill = (mode == StopMode::Kill).then(|| reason.clone());
+            self.end_children(entry, &control, deadline, kill).await;
             if mode == StopMode::Kill {
-                control.kill(if reason == ExitReason::ParentStopped { reason } else { ExitReason::Killed });
+                control.kill(reason);
             } else {
                 control.stop(reason);
                 if !ended_by(&control, deadline).await {
@@ -178,12 +179,12 @@ impl Inner {
         entry: &Arc<Entry>,
         control: &LifeControl,
         deadline: Option<Instant>,
-        kill: bool,
+        kill: Option<ExitReason>,
     ) {
         let driver = lock(&control.driver).take();
         if let Some(mut driver) = driver {
             driver.shutdown.shutdown();
-            if kill || !finished_by(&mut driver.task, deadline).await {
+            if kill.is_some() || !finished_by(&mut driver.task, deadline).await {
                 driver.task.abort();
                 // The abort is the outcome that was asked for.
                 let _ = driver.task.await;
@@ -191,12 +192,13 @@ impl Inner {
         }
         loop {
             let Some(child) = self.latest_live_child(entry) else { return };
-            let mode = match (kill, deadline) {
-                (true, _) => StopMode::Kill,
-                (false, None) => child.manifest.child_spec.shutdown.into(),
-                (false, Some(deadline)) => within(child.manifest.child_spec.shutdown.into(), deadline),
+            let own = child.manifest.child_spec.shutdown.into();
+            let (mode, reason) = match (&kill, deadline) {
+                (Some(reason), _) => (StopMode::Kill, reason.clone()),
+                (None, None) => (own, ExitReason::ParentStopped),
+                (None, Some(deadline)) => (within(own, deadline), ExitReason::ParentStopped),
             };
-            self.end_tree(&child, mode, ExitReason::ParentStopped).await;
+            self.end_tree(&child, mode, reason).await;
         }
     }
 
@@ -217,13 +219,14 @@ impl Inner {
     ) {
         let entry = &life.entry;
         let exited = Exited { incarnation: life.incarnation, reason: reason.clone() };
-        if let Err(error) = entry.chain.append(EventKind::EXITED, encode(&exited), || self.now()) {
+        if let Err(error) = entry.chain.append(EventKind::EXITED, encode(&exited), || self.now(), |_| ()) {
             tracing::error!(actor = %entry.id, %error, "could not record the end of a life");
         }
         entry.core().closing = true;
         let clean = matches!(reason, ExitReason::Completed { .. });
         let deadline = Instant::now() + if clean { self.config.orphan_deadline } else { Duration::ZERO };
-        self.end_children(entry, &life.control, Some(deadline), !clean).await;
+        let kill = (!clean).then_some(ExitReason::ParentStopped);
+        self.end_children(entry, &life.control, Some(deadline), kill).await;
 
         let will_restart = self.will_restart(entry, &reason);
         let waiting = entry.take_requests();
@@ -239,19 +242,21 @@ impl Inner {
             awaiting
         };
         self.anchor(entry, EventKind::CHILD_EXITED, Some(&reason));
+        let kind = match was_running {
+            true => LifecycleKind::Exited { reason: reason.clone() },
+            false => LifecycleKind::StartFailed { reason: reason.clone() },
+        };
+        self.tell(entry, kind);
         for request in waiting {
             // Whoever asked may have given up.
             let _ = request.reply.send(Err(ActorError::Ended { id: entry.id, reason: reason.clone() }));
         }
         if was_running {
-            self.tell(entry, LifecycleKind::Exited { reason: reason.clone() });
             let exit = ChildExit::new(entry.id, life.incarnation, reason);
             match &entry.parent {
                 Some(parent) => parent.exits.push(exit),
                 None => self.root_exits.push(exit),
             }
-        } else {
-            self.tell(entry, LifecycleKind::StartFailed { reason });
         }
         if !awaiting {
             self.empty_mailbox(entry);
@@ -323,7 +328,7 @@ impl Inner {
                 roots.children.values().rev().find(|root| !is_final(root)).cloned()
             };
             let Some(root) = latest else { return };
-            self.end_tree(&root, mode, ExitReason::Stopped).await;
+            self.end_tree(&root, mode, asked_reason(mode)).await;
         }
     }
 }
@@ -401,6 +406,11 @@ fn announce(life: &Life, origin: Origin) {
     let kind = if first { EventKind::CHILD_STARTED } else { EventKind::CHILD_RESTARTED };
     life.inner.anchor(&life.entry, kind, None);
     life.inner.tell(&life.entry, LifecycleKind::Started { origin });
+}
+
+/// The exit reason of an actor that somebody asks to end in this mode.
+pub(super) fn asked_reason(mode: StopMode) -> ExitReason {
+    if mode == StopMode::Kill { ExitReason::Killed } else { ExitReason::Stopped }
 }
 
 /// A mode that is over by `deadline`.

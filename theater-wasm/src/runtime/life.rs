@@ -175,7 +175,7 @@ impl Life {
 
     /// Appends to the actor's chain; where that fails the life ends, because it could not be accounted for.
     fn record(&self, kind: EventKind, payload: Bytes) -> Result<(), ExitReason> {
-        match self.inner.append(&self.entry, kind, payload) {
+        match self.inner.append(&self.entry, kind, payload, |_| ()) {
             Ok(_) => Ok(()),
             Err(ActorError::Limit(LimitError::Event { size, limit })) => {
                 Err(ExitReason::EventTooLarge { size, limit })

@@ -25,6 +25,7 @@ struct Resolved {
 
 impl Inner {
     pub(super) async fn spawn(self: &Arc<Self>, request: SpawnRequest) -> Result<ActorInfo, ActorError> {
+        self.start_pacemaker();
         let parent = match request.parent {
             Some(id) => Some(self.find(id).ok_or(ActorError::UnknownActor { id })?),
             None => None,
@@ -100,7 +101,7 @@ impl Inner {
         check_handlers(&loaded)?;
         self.check_memory(&loaded)?;
         let bytes = self.source.read(&loaded, &manifest.component).await?;
-        let digest = *blake3::hash(&bytes).as_bytes();
+        let digest = self.components.digest(&bytes);
         let component = self
             .components
             .prepare(&self.engine, manifest, digest, bytes)

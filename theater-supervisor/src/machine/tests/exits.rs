@@ -55,7 +55,10 @@ fn a_report_says_what_was_decided_and_why() {
         reason: trapped().to_string(),
         decision: Decision::Restart { count: 1, intensity: 3, period_ms: PERIOD_MS },
     };
-    assert!(actions.iter().any(|action| matches!(action, Action::Report(found) if *found == report)), "{actions:?}");
+    assert!(
+        actions.iter().any(|action| matches!(action, Action::Report(found) if *found == report)),
+        "{actions:?}"
+    );
 }
 
 #[test]
@@ -75,6 +78,8 @@ fn a_temporary_child_is_forgotten_when_it_ends() {
     assert_eq!(bench.machine.child_count(), 1);
     bench.call_stop(7, 2);
     bench.stop_ended(2);
+    assert_eq!(bench.machine.child_count(), 1, "its exit is still to come, and has to be known as its");
+    assert!(bench.exited(2, 1, ExitReason::Stopped).is_empty());
     assert_eq!(bench.machine.child_count(), 0);
 }
 
