@@ -3,6 +3,8 @@
 mod cache;
 mod exports;
 
+use std::sync::{Arc, OnceLock};
+
 use theater_core::{ComponentErrorKind, HandlerKind, HostLinker, LinkError};
 use theater_supervisor::SupervisorHost;
 use wasmtime::component::{Component, InstancePre, Linker};
@@ -100,7 +102,7 @@ impl ActorComponent {
                     "an import has another type than the WIT package theater:simple gives it: {error:#}"
                 ),
             })?;
-        Ok(PreparedComponent { pre, exports, supervisor: self.supervisor.clone() })
+        Ok(PreparedComponent { pre, exports, checked: Arc::default(), supervisor: self.supervisor.clone() })
     }
 
     fn check_imports(&self) -> Result<(), ComponentErrorKind> {
@@ -164,6 +166,8 @@ impl HostLinker<SupervisorHost> for ActorComponent {
 pub struct PreparedComponent {
     pre: InstancePre<ActorStore>,
     exports: ExportIndices,
+    /// Set when the exports' types have been found to be right.
+    checked: Arc<OnceLock<()>>,
     supervisor: Option<SupervisorHost>,
 }
 
@@ -183,7 +187,7 @@ impl PreparedComponent {
         if let (None, Some(host)) = (store.supervisor(), &self.supervisor) {
             store = store.with_supervisor(host.clone());
         }
-        ActorInstance::new(&self.pre, &self.exports, store).await
+        ActorInstance::new(&self.pre, &self.exports, &self.checked, store).await
     }
 
     pub(crate) fn exports(&self) -> &ExportIndices {

@@ -1,5 +1,7 @@
 //! One instance of an actor's component, and calls into it.
 
+use std::sync::OnceLock;
+
 use theater_core::{ActorExports, ComponentErrorKind, ExitReason, LinkError};
 use wasmtime::component::{ComponentNamedList, Func, InstancePre, Lift, Lower};
 use wasmtime::{Store, Trap, WasmBacktrace};
@@ -35,6 +37,7 @@ impl ActorInstance {
     pub(crate) async fn new(
         pre: &InstancePre<ActorStore>,
         exports: &ExportIndices,
+        checked: &OnceLock<()>,
         data: ActorStore,
     ) -> Result<Self, InstantiateError> {
         let bytes_per_call = usize::try_from(largest_transfer(&data)).unwrap_or(usize::MAX);
@@ -50,7 +53,7 @@ impl ActorInstance {
             }
             InstantiateError::Failed(exit_reason(store.data_mut(), &error))
         })?;
-        let guest = Guest::find(&mut store, &instance, exports)?;
+        let guest = Guest::find(&mut store, &instance, exports, checked)?;
         Ok(Self { store, guest })
     }
 

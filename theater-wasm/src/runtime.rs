@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dashmap::DashMap;
+use rustc_hash::FxBuildHasher;
 use theater_chain::ChainStore;
 use theater_core::event::payload::{ChildAnchor, HostCall};
 use theater_core::{
@@ -69,7 +70,8 @@ pub(crate) struct Inner {
     source: Arc<dyn ManifestSource>,
     store: Arc<dyn ChainStore>,
     config: RuntimeConfig,
-    registry: DashMap<ActorId, Arc<Entry>>,
+    /// Ids are made here and not by guests, so nobody can choose them to collide: a fast hash will do.
+    registry: DashMap<ActorId, Arc<Entry>, FxBuildHasher>,
     channels: messages::Channels,
     root_exits: ExitQueue,
     roots: std::sync::Mutex<entry::Roots>,
@@ -192,7 +194,8 @@ impl Inner {
         if size > limit {
             return Err(LimitError::Event { size, limit }.into());
         }
-        let watched = self.events.receiver_count() > 0 && matches!(kind, EventKind::LOG | EventKind::SUPERVISION);
+        let watched =
+            matches!(kind, EventKind::LOG | EventKind::SUPERVISION) && self.events.receiver_count() > 0;
         let shown = watched.then(|| payload.clone());
         let kept = entry
             .chain

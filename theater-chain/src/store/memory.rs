@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use dashmap::DashMap;
+use rustc_hash::FxBuildHasher;
 use theater_core::{Bytes, ChainEvent, ChainId, EventHash, EventHeader, EventKind, EventRange, PayloadHash};
 
 use super::{AppendError, ChainStore, ReadError};
@@ -74,7 +75,8 @@ const FIRST_CAPACITY: usize = 8;
 /// Keeps chains in memory, without a bound: everything is there until the store is dropped.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    chains: DashMap<ChainId, Arc<Mutex<Events>>>,
+    /// Chain ids are hashes already.
+    chains: DashMap<ChainId, Arc<Mutex<Events>>, FxBuildHasher>,
     order: Mutex<Vec<ChainId>>,
 }
 
@@ -117,7 +119,8 @@ impl ChainStore for MemoryStore {
 
     fn append(&self, expected: Head, event: ChainEvent) -> Result<Head, AppendError> {
         let chain = expected.chain_id;
-        let events = self.chain(chain).ok_or(AppendError::UnknownChain { chain })?;
+        // The map's guard is held for the append, which is short and takes no other lock of the map.
+        let events = self.chains.get(&chain).ok_or(AppendError::UnknownChain { chain })?;
         let mut events = lock(&events);
         let actual = events.head();
         if actual != expected {
@@ -125,7 +128,9 @@ impl ChainStore for MemoryStore {
         }
         let header = &event.header;
         let length_fits = header.payload_len == event.payload.len() as u64;
-        if !length_fits || (header.chain_id, header.seq, header.prev) != (chain, expected.length, expected.hash) {
+        if !length_fits
+            || (header.chain_id, header.seq, header.prev) != (chain, expected.length, expected.hash)
+        {
             return Err(AppendError::NotSealedOntoHead { seq: header.seq });
         }
         let head = Head::after(&event);

@@ -1,7 +1,7 @@
 //! What events say: one type per kind, encoded as CBOR (RFC 8949).
 //!
 //! A payload is a CBOR map with text keys, so that any CBOR tool can read it. It is hashed as it was written and
-//! never encoded again. Bytes are CBOR byte strings.
+//! never encoded again. Bytes are CBOR byte strings. In calls and returns, what is not there is left out.
 
 use std::cell::RefCell;
 
@@ -154,12 +154,13 @@ pub struct Call<'a> {
     #[serde(borrow)]
     pub function: std::borrow::Cow<'a, str>,
     /// Who sent it; `None` for the embedding program.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<ActorId>,
     /// The request, channel or child that it is about.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub subject: Option<std::borrow::Cow<'a, str>>,
     /// The message.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub data: Option<std::borrow::Cow<'a, serde_bytes::Bytes>>,
 }
 
@@ -167,12 +168,13 @@ pub struct Call<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Return<'a> {
     /// The error that it returned; `None` when it succeeded.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub error: Option<std::borrow::Cow<'a, str>>,
     /// What it answered.
-    #[serde(borrow)]
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub data: Option<std::borrow::Cow<'a, serde_bytes::Bytes>>,
     /// The length in bytes of the state after the call; `None` without a state.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub state_len: Option<u64>,
 }
 
@@ -183,20 +185,25 @@ pub enum HostCall {
     /// The guest called. Written before anything happened.
     Called {
         /// The actor, request or channel that it is about.
+        #[serde(skip_serializing_if = "Option::is_none")]
         subject: Option<String>,
         /// What it gave.
+        #[serde(skip_serializing_if = "Option::is_none")]
         data: Option<Bytes>,
     },
     /// The guest was answered well.
     Answered {
         /// The actor, request or channel that it is about.
+        #[serde(skip_serializing_if = "Option::is_none")]
         subject: Option<String>,
         /// The answer.
+        #[serde(skip_serializing_if = "Option::is_none")]
         data: Option<Bytes>,
     },
     /// The guest was refused.
     Refused {
         /// The actor, request or channel that it is about.
+        #[serde(skip_serializing_if = "Option::is_none")]
         subject: Option<String>,
         /// What it was told.
         error: String,
@@ -218,6 +225,16 @@ mod tests {
         let call = HostCall::Answered { subject: None, data: Some(Bytes::from_static(b"\x00\xff")) };
         assert_eq!(decode::<HostCall>(&encode(&call)).unwrap(), call);
         assert!(decode::<Exited>(b"\xff\x00").is_err());
+    }
+
+    #[test]
+    fn what_a_call_or_return_does_not_have_is_left_out_and_read_back_as_missing() {
+        let call = Call { function: "init".into(), from: None, subject: None, data: None };
+        let bytes = encode(&call);
+        assert!(bytes.len() < 20, "{bytes:?}");
+        assert_eq!(decode::<Call<'_>>(&bytes).unwrap(), call);
+        let returned = Return { error: None, data: None, state_len: None };
+        assert_eq!(decode::<Return<'_>>(&encode(&returned)).unwrap(), returned);
     }
 
     #[test]

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use cpu_time::ProcessTime;
 use floors::{Bare, echo_task, hash_events};
-use theater_core::{ActorId, ActorRuntime, Authority, EventRange, MapSource, RestartFrom, SpawnRequest, StopMode};
+use theater_core::{
+    ActorId, ActorRuntime, Authority, EventRange, MapSource, RestartFrom, SpawnRequest, StopMode,
+};
 use theater_wasm::{ActorEngine, EngineConfig, WasmRuntime};
 use tokio::sync::oneshot;
 
@@ -72,7 +74,10 @@ fn main() {
     let engine = ActorEngine::new(&EngineConfig::default()).expect("an engine");
     let bare = Bare::new(&engine, &component);
 
-    println!("{:<44} {:>9} {:>9} {:>7}", "processor time per operation, median", "floor us", "ours us", "ratio");
+    println!(
+        "{:<44} {:>9} {:>9} {:>7}",
+        "processor time per operation, median", "floor us", "ours us", "ratio"
+    );
     // On one thread the figures are the work itself. On two, waking the other thread comes on top of both sides.
     let mut one = tokio::runtime::Builder::new_current_thread();
     let mut two = tokio::runtime::Builder::new_multi_thread();

@@ -1,5 +1,7 @@
 //! The exports of an actor: which there are, and whether they have the types that the WIT package gives them.
 
+use std::sync::OnceLock;
+
 use theater_core::ComponentErrorKind;
 use wasmtime::Store;
 use wasmtime::component::{Component, ComponentExportIndex, Func, Instance};
@@ -55,19 +57,26 @@ macro_rules! exports {
                 store: &mut Store<ActorStore>,
                 instance: &Instance,
                 exports: &ExportIndices,
+                checked: &OnceLock<()>,
             ) -> Result<Self, ComponentErrorKind> {
-                Ok(Self {
+                // All instances of a component have the same types.
+                let check = checked.get().is_none();
+                let guest = Self {
                     $($field: match &exports.$field {
                         Some(index) => {
                             let func = instance
                                 .get_func(&mut *store, index)
                                 .ok_or_else(|| missing($interface, $name))?;
-                            func.typed::<$params, $result>(&*store).map_err(|_| missing($interface, $name))?;
+                            if check {
+                                func.typed::<$params, $result>(&*store).map_err(|_| missing($interface, $name))?;
+                            }
                             Some(func)
                         }
                         None => None,
                     },)*
-                })
+                };
+                checked.get_or_init(|| ());
+                Ok(guest)
             }
         }
     };

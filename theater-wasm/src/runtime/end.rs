@@ -65,7 +65,7 @@ impl Inner {
         core.life = Some(Arc::clone(control));
         // What happened to the children of an earlier life is no news for this one.
         entry.exits.clear();
-        while inboxes.notices.try_recv().is_ok() {}
+        while inboxes.notices.as_mut().is_some_and(|notices| notices.try_recv().is_ok()) {}
         siblings.insert(entry);
         if core.incarnation == Incarnation::FIRST {
             self.registry.insert(entry.id, Arc::clone(entry));

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use theater_core::{
-    ActorError, ActorId, ActorInfo, ActorStatus, Bytes, ChildNotice, ExitQueue, ExitReason, Incarnation,
-    LimitError, Limits, MailboxOverflow, Manifest,
+    ActorError, ActorId, ActorInfo, ActorStatus, Bytes, ChildNotice, ExitQueue, ExitReason, HandlerKind,
+    Incarnation, LimitError, Limits, MailboxOverflow, Manifest,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -53,7 +53,8 @@ pub(super) struct Entry {
     core: Mutex<Core>,
     good: Mutex<Good>,
     mailbox: mpsc::Sender<Envelope>,
-    notices: mpsc::Sender<ChildNotice>,
+    /// Only where the manifest asks for supervision: nobody else is told anything.
+    notices: Option<mpsc::Sender<ChildNotice>>,
     waiting: Mutex<Waiting>,
     requests: AtomicU64,
     /// The request that is being handled, or `u64::MAX`: it is not outstanding, its handler is still to answer.
@@ -96,7 +97,7 @@ pub(super) struct Core {
 #[derive(Debug)]
 pub(super) struct Inboxes {
     pub(super) mailbox: mpsc::Receiver<Envelope>,
-    pub(super) notices: mpsc::Receiver<ChildNotice>,
+    pub(super) notices: Option<mpsc::Receiver<ChildNotice>>,
 }
 
 /// Where an actor is.
@@ -162,7 +163,8 @@ impl Entry {
     pub(super) fn new(parts: EntryParts) -> Arc<Self> {
         let capacity = usize::try_from(parts.manifest.limits.mailbox).unwrap_or(usize::MAX);
         let (mailbox, mailbox_out) = mpsc::channel(capacity.clamp(1, tokio::sync::Semaphore::MAX_PERMITS));
-        let (notices, notices_out) = mpsc::channel(NOTICES);
+        let supervises = parts.manifest.has_handler(HandlerKind::Supervisor);
+        let (notices, notices_out) = supervises.then(|| mpsc::channel(NOTICES)).unzip();
         Arc::new(Self {
             id: parts.id,
             depth: parts.parent.as_ref().map_or(0, |parent| parent.depth + 1),
@@ -281,7 +283,10 @@ impl Entry {
         if let Phase::Ended { reason, .. } = &self.core().phase {
             return Err(ActorError::Ended { id: self.id, reason: reason.clone() });
         }
-        self.notices.send(notice).await.map_err(|_| ActorError::ShuttingDown)
+        match &self.notices {
+            Some(notices) => notices.send(notice).await.map_err(|_| ActorError::ShuttingDown),
+            None => Ok(()),
+        }
     }
 
     /// Gives an unanswered request a number and keeps where its answer goes. When as many as fit into the mailbox are
@@ -339,6 +344,16 @@ impl Entry {
                 return Some(current);
             }
             current = parent;
+        }
+    }
+}
+
+impl Inboxes {
+    /// The next notice; never, where nobody is told anything. Cancel-safe.
+    pub(super) async fn notice(notices: &mut Option<mpsc::Receiver<ChildNotice>>) -> Option<ChildNotice> {
+        match notices {
+            Some(notices) => notices.recv().await,
+            None => std::future::pending().await,
         }
     }
 }

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use theater_core::event::payload::{self, Origin, Started};
 use theater_core::{
-    ActorError, Bytes, ChildNotice, EventKind, ExitReason, HandlerKind, Incarnation, LimitError,
-    ShutdownController,
+    ActorError, Bytes, ChildNotice, EventKind, ExitReason, Incarnation, LimitError, ShutdownController,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -191,6 +190,8 @@ type Called<T> = Result<T, String>;
 impl Running<'_> {
     async fn serve(&mut self, inboxes: &mut Inboxes) -> Result<ExitReason, ExitReason> {
         let control = &self.life.control;
+        // Registered once, not for every message.
+        let mut stopped = std::pin::pin!(control.stop.cancelled());
         loop {
             if let Some(data) =
                 self.instance.as_mut().and_then(|instance| instance.store.data_mut().take_shutdown())
@@ -199,8 +200,8 @@ impl Running<'_> {
             }
             tokio::select! {
                 biased;
-                () = control.stop.cancelled() => return Ok(control.asked()),
-                Some(notice) = inboxes.notices.recv() => self.handle_notice(notice).await?,
+                () = &mut stopped => return Ok(control.asked()),
+                Some(notice) = Inboxes::notice(&mut inboxes.notices) => self.handle_notice(notice).await?,
                 Some(envelope) = inboxes.mailbox.recv() => self.handle(envelope).await?,
             }
         }
@@ -402,9 +403,6 @@ impl Running<'_> {
     /// Tells the guest about a child, where it wants to know. Whatever the callback does, the actor goes on with the
     /// state that it had: hearing about a failure must not be a failure.
     async fn handle_notice(&mut self, notice: ChildNotice) -> Result<(), ExitReason> {
-        if !self.life.entry.manifest.has_handler(HandlerKind::Supervisor) {
-            return Ok(());
-        }
         let Err(reason) = self.call_handler(&notice).await else { return Ok(()) };
         if self.life.control.kill.is_cancelled() || matches!(reason, ExitReason::ChainFailed { .. }) {
             return Err(reason);
