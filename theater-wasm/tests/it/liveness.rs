@@ -55,6 +55,11 @@ async fn kill_does_not_wait_for_a_guest_that_spins_nor_for_a_stop_that_does() {
     let runtime = std::sync::Arc::new(runtime());
     let id = root(&runtime, "worker-patient.toml").await;
     runtime.send(id, "spin").await.unwrap();
+    eventually("it spins", || async {
+        let calls = events(&runtime, id).await;
+        calls.iter().any(|event| event.payload.ends_with(b"spin")).then_some(())
+    })
+    .await;
     let patient = tokio::spawn({
         let runtime = runtime.clone();
         async move { runtime.stop(Authority::Operator, id, StopMode::Infinity).await }
