@@ -14,10 +14,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use theater_chain::{Chain, verify};
 use theater_core::event::payload::{self, Exited, Origin, Started};
 use theater_core::{
-    ActorError, ActorHandle, ActorId, ActorInfo, ActorRuntime, ActorStatus, Authority, Bytes, Caller, ChainEvent,
-    ChildExit, ChildSpec, EventDraft, EventKind, EventRange, ExitQueue, ExitReason, ExitStream, Incarnation,
-    ManifestError, ManifestErrorKind, RestartFrom, RestartPolicy, ShutdownController, SpawnRequest, StartFrom,
-    StopMode, SupervisionSpec, async_trait,
+    ActorError, ActorHandle, ActorId, ActorInfo, ActorRuntime, ActorStatus, Authority, Bytes, Caller,
+    ChainEvent, ChildExit, ChildSpec, EventDraft, EventKind, EventRange, ExitQueue, ExitReason, ExitStream,
+    Incarnation, ManifestError, ManifestErrorKind, RestartFrom, RestartPolicy, ShutdownController,
+    SpawnRequest, StartFrom, StopMode, SupervisionSpec, async_trait,
 };
 use theater_supervisor::SupervisorHost;
 use tokio::sync::{mpsc, oneshot};
@@ -82,7 +82,12 @@ impl Closures {
     }
 
     /// The contract's one check: who may act on whom. The same answer for a stranger and for nobody.
-    fn with<T>(&self, by: Authority, id: ActorId, act: impl FnOnce(&mut Actor) -> T) -> Result<T, ActorError> {
+    fn with<T>(
+        &self,
+        by: Authority,
+        id: ActorId,
+        act: impl FnOnce(&mut Actor) -> T,
+    ) -> Result<T, ActorError> {
         let mut actors = self.actors();
         let actor = actors.get_mut(&id).filter(|actor| by.covers(actor.parent));
         actor.map(act).ok_or_else(|| by.refusal(id))
@@ -130,7 +135,8 @@ impl Closures {
     /// Ends a life, once: recorded first, told afterwards. Descendants end with it.
     fn end(&self, id: ActorId, incarnation: Incarnation, reason: ExitReason) {
         let mut actors = self.actors();
-        let children: Vec<_> = actors.iter().rev().filter(|(_, child)| child.parent == Some(id)).map(|(id, _)| *id).collect();
+        let children: Vec<_> =
+            actors.iter().rev().filter(|(_, child)| child.parent == Some(id)).map(|(id, _)| *id).collect();
         for child in children {
             end_one(&mut actors, &self.root_exits, child, None, ExitReason::ParentStopped);
         }
@@ -227,7 +233,12 @@ impl ActorRuntime for Closures {
         self.with(by, id, |actor| Some(Bytes::from(actor.state.to_string())))
     }
 
-    async fn events(&self, by: Authority, id: ActorId, range: EventRange) -> Result<Vec<ChainEvent>, ActorError> {
+    async fn events(
+        &self,
+        by: Authority,
+        id: ActorId,
+        range: EventRange,
+    ) -> Result<Vec<ChainEvent>, ActorError> {
         self.with(by, id, |actor| actor.events[range.within(actor.events.len())].to_vec())
     }
 
@@ -262,7 +273,8 @@ impl Closures {
 
     /// Waits until the actor runs its `life`-th life.
     async fn life(&self, id: ActorId, life: u64) {
-        let lives = || self.with(Authority::Operator, id, |actor| (actor.incarnation.0, actor.status.is_ended()));
+        let lives =
+            || self.with(Authority::Operator, id, |actor| (actor.incarnation.0, actor.status.is_ended()));
         while lives().is_ok_and(|now| now != (life, false)) {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }

@@ -1,1 +1,33 @@
-//! Placeholder.
+//! Fakes to test supervision without WebAssembly.
+//!
+//! - [`FakeRuntime`] is an [`ActorRuntime`](theater_core::ActorRuntime) in memory: its children do what their [`Program`]
+//!   says, and crash when the test says so.
+//! - [`FakeGuest`] is linked to a [`SupervisorHost`](theater_supervisor::SupervisorHost) as a component would be, and calls
+//!   its functions as a guest would: with texts, getting texts.
+//!
+//! # Examples
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! use theater_supervisor::SupervisorHost;
+//! use theater_testkit::{FakeGuest, FakeRuntime};
+//!
+//! let runtime = FakeRuntime::new();
+//! let parent = runtime.root();
+//! let mut guest = FakeGuest::new(&runtime, parent);
+//! SupervisorHost::builder().build().setup_host_functions(&mut guest).await?;
+//!
+//! let child = guest.spawn("worker").await?;
+//! assert_eq!(guest.list_children().await?, [child]);
+//! assert!(guest.stop_child("somebody else").await.is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod guest;
+mod runtime;
+
+pub use guest::FakeGuest;
+pub use runtime::{FakeRuntime, Program, StartOutcome};
