@@ -31,8 +31,8 @@ impl ChildExit {
 /// Where a runtime puts the exits of one parent's children until they are taken.
 ///
 /// The queue is the parent's, not the reader's: an exit that happened before anybody listened is kept, and each
-/// exit is handed out once however many streams there are. It holds at most one notice per ended life, and
-/// lives are bounded by the number of children and by the supervisor's restart intensity.
+/// exit is handed out once however many streams there are. It holds at most one notice per life that ended and whose
+/// actor still has a record; records are bounded by the runtime's retention, lives by the restart intensity.
 #[derive(Debug, Clone, Default)]
 pub struct ExitQueue {
     shared: Arc<Shared>,
@@ -73,6 +73,11 @@ impl ExitQueue {
             state.waiting.push_back(exit);
         }
         self.shared.changed.notify_one();
+    }
+
+    /// Forgets the exits of one child that nobody took: its record is gone.
+    pub fn forget(&self, child: ActorId) {
+        self.shared.state().waiting.retain(|exit| exit.id != child);
     }
 
     /// Forgets the exits that nobody took: the parent starts a new life.
@@ -157,6 +162,15 @@ mod tests {
         queue.close();
         assert_eq!(first.next().await, None);
         assert_eq!(second.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn the_exits_of_a_child_without_a_record_are_forgotten() {
+        let queue = ExitQueue::new();
+        queue.push(exit(1));
+        queue.push(exit(2));
+        queue.forget(exit(1).id);
+        assert_eq!(queue.stream().try_next(), Some(exit(2)));
     }
 
     #[tokio::test]

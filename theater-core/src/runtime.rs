@@ -153,7 +153,8 @@ impl ChildNotice {
 /// work on a busy, failed, stopped or calling one.
 ///
 /// **Exits.** [`exits`](Self::exits) yields every end of every life of a child that was once running, exactly once, in
-/// order for one child, also if it ended before the call. A first start that fails is answered by `spawn` and yields
+/// order for one child, also if it ended before the call; an exit that nobody takes is kept as long as the record. A first
+/// start that fails is answered by `spawn` and yields
 /// nothing; so does a restart that fails.
 ///
 /// **Recording.** [`record`](Self::record) appends before it returns; what it returned is in `events` from then on.

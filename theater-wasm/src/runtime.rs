@@ -143,6 +143,15 @@ impl WasmRuntime {
     }
 }
 
+impl Drop for Inner {
+    /// Parents know their children and children their parents: without this they would keep each other for ever.
+    fn drop(&mut self) {
+        for entry in &self.registry {
+            entry.core().children.clear();
+        }
+    }
+}
+
 impl Inner {
     /// The runtime as its own users see it.
     fn outer(&self) -> WasmRuntime {
