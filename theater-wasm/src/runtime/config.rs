@@ -24,7 +24,7 @@ pub struct RuntimeConfig {
     pub orphan_deadline: Duration,
     /// Levels of a tree, the root's included. Default 64. A deeper spawn is refused.
     pub max_depth: u32,
-    /// Ended children that a parent's record keeps; the oldest beyond that are reaped. Default 1,000.
+    /// Ended children that a parent keeps the records of; of more, those that started first are reaped. Default 1,000.
     pub retained_children: usize,
     /// Events that may wait for a watcher. Default 4,096.
     pub watch_capacity: usize,

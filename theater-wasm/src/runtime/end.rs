@@ -299,17 +299,17 @@ impl Inner {
         let oldest = match &entry.parent {
             Some(parent) => {
                 let mut core = parent.core();
-                core.ended_children.push_back(entry.place);
+                core.ended_children.insert(entry.place);
                 let over = core.ended_children.len() > keep;
-                over.then(|| core.ended_children.pop_front())
+                over.then(|| core.ended_children.pop_first())
                     .flatten()
                     .and_then(|place| core.children.get(&place).cloned())
             }
             None => {
                 let mut roots = lock(&self.roots);
-                roots.ended.push_back(entry.place);
+                roots.ended.insert(entry.place);
                 let over = roots.ended.len() > keep;
-                over.then(|| roots.ended.pop_front())
+                over.then(|| roots.ended.pop_first())
                     .flatten()
                     .and_then(|place| roots.children.get(&place).cloned())
             }
@@ -353,11 +353,11 @@ impl Siblings<'_> {
         match self {
             Self::Children(core) => {
                 core.live_children += 1;
-                core.ended_children.retain(|place| *place != entry.place);
+                core.ended_children.remove(&entry.place);
                 core.children.insert(entry.place, Arc::clone(entry));
             }
             Self::Roots(roots) => {
-                roots.ended.retain(|place| *place != entry.place);
+                roots.ended.remove(&entry.place);
                 roots.children.insert(entry.place, Arc::clone(entry));
             }
         }

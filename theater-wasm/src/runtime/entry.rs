@@ -1,6 +1,6 @@
 //! What the registry keeps for one actor: everything that can be known or asked without waiting for it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -81,8 +81,8 @@ pub(super) struct Core {
     /// Children that have a record, in start order.
     pub(super) children: BTreeMap<u64, Arc<Entry>>,
     next_place: u64,
-    /// Children that have ended for good, oldest first, until retention forgets them.
-    pub(super) ended_children: VecDeque<u64>,
+    /// Children that have ended for good, by their place, until retention forgets them.
+    pub(super) ended_children: BTreeSet<u64>,
     /// Live children, starting ones included.
     pub(super) live_children: u32,
     /// Set from the moment an end was decided: nothing starts below any more.
@@ -134,7 +134,7 @@ pub(super) struct Pending {
 #[derive(Debug, Default)]
 pub(super) struct Roots {
     pub(super) children: BTreeMap<u64, Arc<Entry>>,
-    pub(super) ended: VecDeque<u64>,
+    pub(super) ended: BTreeSet<u64>,
     next_place: u64,
     pub(super) closing: bool,
 }
@@ -181,7 +181,7 @@ impl Entry {
                 life: None,
                 children: BTreeMap::new(),
                 next_place: 0,
-                ended_children: VecDeque::new(),
+                ended_children: BTreeSet::new(),
                 live_children: 0,
                 closing: false,
                 automatic: false,

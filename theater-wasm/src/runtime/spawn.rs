@@ -171,13 +171,13 @@ impl Inner {
             Some(parent) => {
                 let mut core = parent.core();
                 core.children.remove(&entry.place);
-                core.ended_children.retain(|place| *place != entry.place);
+                core.ended_children.remove(&entry.place);
                 parent.exits.forget(entry.id);
             }
             None => {
                 let mut roots = lock(&self.roots);
                 roots.children.remove(&entry.place);
-                roots.ended.retain(|place| *place != entry.place);
+                roots.ended.remove(&entry.place);
                 self.root_exits.forget(entry.id);
             }
         }
