@@ -24,35 +24,62 @@ struct Entry {
     flags: u8,
 }
 
-/// The events of one chain.
+/// The events of one chain, in blocks that are never moved: a long chain grows without being copied.
 #[derive(Debug)]
 struct Events {
     chain: ChainId,
-    entries: Vec<Entry>,
+    /// Each is twice as large as the one before, up to [`LARGEST_BLOCK`]; all but the last are full. See [`locate`].
+    blocks: Vec<Vec<Entry>>,
+    length: usize,
+    head: Head,
+}
+
+/// Events that a short life makes: genesis, start, `init` and its return, a message and its return, end.
+const FIRST_BLOCK: usize = 8;
+/// Events of a block of a long chain.
+const LARGEST_BLOCK: usize = 1_024;
+
+/// The block that the event at `index` is in, and its place there.
+fn locate(index: usize) -> (usize, usize) {
+    let (mut block, mut size, mut rest) = (0, FIRST_BLOCK, index);
+    while rest >= size && size < LARGEST_BLOCK {
+        rest -= size;
+        size *= 2;
+        block += 1;
+    }
+    (block + rest / size, rest % size)
 }
 
 impl Events {
     fn new(genesis: ChainEvent) -> Self {
-        let mut events = Self { chain: genesis.header.chain_id, entries: Vec::with_capacity(FIRST_CAPACITY) };
+        let head = Head::after(&genesis);
+        let mut events = Self { chain: head.chain_id, blocks: Vec::new(), length: 0, head };
         events.push(genesis);
         events
     }
 
     fn push(&mut self, event: ChainEvent) {
+        let (block, _) = locate(self.length);
+        if block == self.blocks.len() {
+            let size = self.blocks.last().map_or(FIRST_BLOCK, |full| (2 * full.len()).min(LARGEST_BLOCK));
+            self.blocks.push(Vec::with_capacity(size));
+        }
+        self.head = Head::after(&event);
         let EventHeader { version, flags, kind, epoch, time, payload_hash, .. } = event.header;
         let ChainEvent { hash, payload, .. } = event;
-        self.entries.push(Entry { hash, payload_hash, payload, time, epoch, kind, version, flags });
+        let entry = Entry { hash, payload_hash, payload, time, epoch, kind, version, flags };
+        self.blocks.last_mut().expect("a block was made above").push(entry);
+        self.length += 1;
     }
 
-    fn head(&self) -> Head {
-        let last = self.entries.last().expect("a chain has its genesis event");
-        let length = self.entries.len() as u64;
-        Head { chain_id: self.chain, length, hash: last.hash, epoch: last.epoch }
+    fn entry(&self, index: usize) -> &Entry {
+        let (block, place) = locate(index);
+        &self.blocks[block][place]
     }
 
     fn get(&self, index: usize) -> ChainEvent {
-        let entry = &self.entries[index];
-        let before = index.checked_sub(1).map_or(EventHash::ZERO, |before| self.entries[before].hash);
+        let entry = self.entry(index);
+        let before = index.checked_sub(1).map_or(EventHash::ZERO, |before| self.entry(before).hash);
         let header = EventHeader {
             version: entry.version,
             flags: entry.flags,
@@ -68,9 +95,6 @@ impl Events {
         ChainEvent { header, hash: entry.hash, payload: entry.payload.clone() }
     }
 }
-
-/// Events that a short life makes: genesis, start, `init` and its return, a message and its return, end.
-const FIRST_CAPACITY: usize = 8;
 
 /// Keeps chains in memory, without a bound: everything is there until the store is dropped.
 #[derive(Debug, Default)]
@@ -122,7 +146,7 @@ impl ChainStore for MemoryStore {
         // The map's guard is held for the append, which is short and takes no other lock of the map.
         let events = self.chains.get(&chain).ok_or(AppendError::UnknownChain { chain })?;
         let mut events = lock(&events);
-        let actual = events.head();
+        let actual = events.head;
         if actual != expected {
             return Err(AppendError::Conflict { actual });
         }
@@ -139,16 +163,56 @@ impl ChainStore for MemoryStore {
     }
 
     async fn head(&self, chain: ChainId) -> Option<Head> {
-        self.chain(chain).map(|events| lock(&events).head())
+        self.chain(chain).map(|events| lock(&events).head)
     }
 
     async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
         let events = self.chain(chain).ok_or(ReadError::UnknownChain { chain })?;
         let events = lock(&events);
-        Ok(range.within(events.entries.len()).map(|index| events.get(index)).collect())
+        Ok(range.within(events.length).map(|index| events.get(index)).collect())
     }
 
     async fn chains(&self) -> Vec<ChainId> {
         lock(&self.order).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_index_has_a_place_of_its_own_and_blocks_fill_one_after_the_other() {
+        let mut expected = (0, 0);
+        let mut size = FIRST_BLOCK;
+        for index in 0..10_000 {
+            assert_eq!(locate(index), expected, "{index}");
+            expected.1 += 1;
+            if expected.1 == size {
+                expected = (expected.0 + 1, 0);
+                size = (2 * size).min(LARGEST_BLOCK);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_chain_reads_back_as_it_was_written() {
+        let store = MemoryStore::new();
+        let (mut chain, genesis) = crate::Chain::genesis("long".into(), 1, 0);
+        let mut written = vec![genesis.clone()];
+        store.create(genesis).unwrap();
+        for time in 1..5_000 {
+            let head = chain.head();
+            let event = chain.append(EventKind::LOG, Bytes::from(time.to_string()), time);
+            store.append(head, event.clone()).unwrap();
+            written.push(event);
+        }
+        let id = chain.head().chain_id;
+        assert_eq!(store.read(id, EventRange::ALL).await.unwrap(), written);
+        assert_eq!(
+            store.read(id, EventRange { from: 2_040, limit: 3 }).await.unwrap(),
+            written[2_040..2_043]
+        );
+        assert_eq!(store.head(id).await, Some(chain.head()));
     }
 }
