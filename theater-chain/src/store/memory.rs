@@ -28,8 +28,10 @@ struct Entry {
 #[derive(Debug)]
 struct Events {
     chain: ChainId,
-    /// Each is twice as large as the one before, up to [`LARGEST_BLOCK`]; all but the last are full. See [`locate`].
-    blocks: Vec<Vec<Entry>>,
+    first: Vec<Entry>,
+    /// The blocks after the first. Each is twice as large as the one before, up to [`LARGEST_BLOCK`]; all but the last are
+    /// full. See [`locate`].
+    more: Vec<Vec<Entry>>,
     length: usize,
     head: Head,
 }
@@ -53,28 +55,43 @@ fn locate(index: usize) -> (usize, usize) {
 impl Events {
     fn new(genesis: ChainEvent) -> Self {
         let head = Head::after(&genesis);
-        let mut events = Self { chain: head.chain_id, blocks: Vec::new(), length: 0, head };
+        let mut events = Self {
+            chain: head.chain_id,
+            first: Vec::with_capacity(FIRST_BLOCK),
+            more: Vec::new(),
+            length: 0,
+            head,
+        };
         events.push(genesis);
         events
     }
 
     fn push(&mut self, event: ChainEvent) {
-        let (block, _) = locate(self.length);
-        if block == self.blocks.len() {
-            let size = self.blocks.last().map_or(FIRST_BLOCK, |full| (2 * full.len()).min(LARGEST_BLOCK));
-            self.blocks.push(Vec::with_capacity(size));
-        }
         self.head = Head::after(&event);
         let EventHeader { version, flags, kind, epoch, time, payload_hash, .. } = event.header;
         let ChainEvent { hash, payload, .. } = event;
         let entry = Entry { hash, payload_hash, payload, time, epoch, kind, version, flags };
-        self.blocks.last_mut().expect("a block was made above").push(entry);
+        self.room().push(entry);
         self.length += 1;
+    }
+
+    /// The block that the next event goes into.
+    fn room(&mut self) -> &mut Vec<Entry> {
+        let (block, _) = locate(self.length);
+        let Some(block) = block.checked_sub(1) else { return &mut self.first };
+        if block == self.more.len() {
+            let before = self.more.last().map_or(FIRST_BLOCK, Vec::len);
+            self.more.push(Vec::with_capacity((2 * before).min(LARGEST_BLOCK)));
+        }
+        &mut self.more[block]
     }
 
     fn entry(&self, index: usize) -> &Entry {
         let (block, place) = locate(index);
-        &self.blocks[block][place]
+        match block.checked_sub(1) {
+            None => &self.first[place],
+            Some(block) => &self.more[block][place],
+        }
     }
 
     fn get(&self, index: usize) -> ChainEvent {
