@@ -18,7 +18,10 @@ pub struct Head {
 }
 
 impl Head {
-    /// The head of a chain that ends with this event.
+    /// The head of a chain that ends with this event. The event is believed, not checked.
+    ///
+    /// # Panics
+    /// In builds that check arithmetic, if the event's position is `u64::MAX`.
     #[must_use]
     pub fn after(event: &ChainEvent) -> Self {
         let header = &event.header;
@@ -53,6 +56,12 @@ impl Chain {
         (chain, event)
     }
 
+    /// Goes on after a head that somebody else wrote, such as the one that a store answered with. The term stays.
+    #[must_use]
+    pub fn resume(head: Head) -> Self {
+        Self { head }
+    }
+
     /// The head.
     #[must_use]
     pub fn head(&self) -> Head {
@@ -76,5 +85,40 @@ impl Chain {
         let event = ChainEvent { hash: hash::event_hash(&header), header, payload };
         self.head = Head::after(&event);
         event
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_event_names_the_one_before_and_its_own_place() {
+        let (mut chain, genesis) = Chain::genesis("who I am".into(), 7, 100);
+        assert_eq!(genesis.header.chain_id, hash::chain_id(b"who I am"));
+        assert_eq!((genesis.header.seq, genesis.header.prev), (0, EventHash::ZERO));
+        let next = chain.append(EventKind::LOG, "x".into(), 50);
+        assert_eq!((next.header.seq, next.header.prev), (1, genesis.hash));
+        assert_eq!((next.header.epoch, next.header.time), (7, 50), "the time is taken as it was read");
+        assert_eq!(chain.head(), Head::after(&next));
+    }
+
+    #[test]
+    fn a_payload_is_shared_and_not_copied() {
+        let payload = Bytes::from(vec![1; 100]);
+        let (mut chain, _) = Chain::genesis("who I am".into(), 1, 1);
+        let event = chain.append(EventKind::LOG, payload.clone(), 2);
+        assert_eq!(event.payload.as_ptr(), payload.as_ptr());
+    }
+
+    #[test]
+    fn a_resumed_chain_seals_what_the_first_writer_would_have_sealed() {
+        let (mut chain, _) = Chain::genesis("who I am".into(), 1, 1);
+        let mut resumed = Chain::resume(chain.head());
+        assert_eq!(
+            resumed.append(EventKind::LOG, "x".into(), 2),
+            chain.append(EventKind::LOG, "x".into(), 2)
+        );
+        assert_eq!(resumed, chain);
     }
 }

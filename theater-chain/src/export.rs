@@ -1,6 +1,6 @@
 //! A whole export: every chain, and the anchors that tie the chains of a supervision tree together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 
 use theater_core::event::payload::{self, Anchor, ChildAnchor, Genesis};
@@ -62,6 +62,14 @@ pub enum ExportErrorKind {
         actor: ActorId,
         /// The actor in the line.
         found: ActorId,
+    },
+    /// An actor has a second chain: each has one, in all its lives.
+    #[error("actor {actor}: a second chain, {chain}")]
+    SecondChain {
+        /// The actor.
+        actor: ActorId,
+        /// The chain that came second.
+        chain: ChainId,
     },
     /// A payload that has to be read for the check cannot be.
     #[error("actor {actor}, event {seq}: {source}")]
@@ -140,6 +148,7 @@ pub fn verify_export(input: impl BufRead) -> Result<ExportReport, ExportError> {
 #[derive(Debug, Default)]
 struct Export {
     chains: BTreeMap<ChainId, ChainState>,
+    actors: BTreeSet<ActorId>,
     anchors: Vec<Remembered>,
     events: u64,
 }
@@ -169,6 +178,9 @@ impl Export {
                 let genesis: Genesis = payload::decode(&event.payload).map_err(unreadable)?;
                 if genesis.actor != actor {
                     return Err(ExportErrorKind::Actor { actor: genesis.actor, found: actor });
+                }
+                if !self.actors.insert(actor) {
+                    return Err(ExportErrorKind::SecondChain { actor, chain: chain_id });
                 }
                 genesis.parent
             }
@@ -205,11 +217,13 @@ impl Export {
             .get(&anchor.chain)
             .filter(|chain| chain.actor == other)
             .ok_or(ExportErrorKind::MissingChain { actor, seq, other })?;
-        let last = anchor.length.checked_sub(1).and_then(|index| usize::try_from(index).ok());
-        let fault = match last.and_then(|index| chain.hashes.get(index)) {
-            Some(hash) if *hash == anchor.head => return Ok(()),
-            Some(hash) => ChainErrorKind::Anchor { expected: anchor.head, found: *hash },
-            None => ChainErrorKind::Cut { expected: anchor.length, found: chain.hashes.len() as u64 },
+        let fault = match anchor.length.checked_sub(1).map(usize::try_from) {
+            None => ChainErrorKind::AnchorOfNothing,
+            Some(last) => match last.ok().and_then(|last| chain.hashes.get(last)) {
+                Some(hash) if *hash == anchor.head => return Ok(()),
+                Some(hash) => ChainErrorKind::Anchor { expected: anchor.head, found: *hash },
+                None => ChainErrorKind::Cut { expected: anchor.length, found: chain.hashes.len() as u64 },
+            },
         };
         Err(ExportErrorKind::Anchor { actor, seq, other, fault })
     }

@@ -18,6 +18,9 @@ pub const FORMAT: &str = "theater-events-1";
 /// The longest line that is read, in bytes. A longer one is an error before it is in memory.
 pub const MAX_LINE: u64 = 64 << 20;
 
+/// The longest payload that is written, in bytes: in base64 and with 4 KiB for all other fields, it fits into a line.
+pub const MAX_PAYLOAD: usize = ((MAX_LINE as usize) - (4 << 10)) / 4 * 3;
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
@@ -65,6 +68,9 @@ pub enum LineError {
     /// Not the JSON that a line has to be.
     #[error("not an event: {0}")]
     Json(#[from] serde_json::Error),
+    /// JSON, but a list: fields have names.
+    #[error("not an event: a list, where an object has to be")]
+    List,
     /// Another format.
     #[error("format `{found}`, this program reads `{FORMAT}`")]
     Format {
@@ -87,7 +93,8 @@ pub enum LineError {
 /// Writes the events of one actor's chain.
 ///
 /// # Errors
-/// Those of the writer.
+/// Those of the writer; [`InvalidInput`](std::io::ErrorKind::InvalidInput) on a payload above [`MAX_PAYLOAD`], which no
+/// reader would take. The events before it are written by then.
 pub fn write_events<'a>(
     mut out: impl Write,
     actor: ActorId,
@@ -95,6 +102,11 @@ pub fn write_events<'a>(
 ) -> std::io::Result<()> {
     for event in events {
         let header = &event.header;
+        if event.payload.len() > MAX_PAYLOAD {
+            let (seq, found) = (header.seq, event.payload.len());
+            let error = format!("the payload of event {seq} has {found} bytes, a line takes {MAX_PAYLOAD}");
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, error));
+        }
         let line = Line {
             format: FORMAT.to_owned(),
             actor,
@@ -163,6 +175,10 @@ impl<R: BufRead> Reader<R> {
 }
 
 fn parse(line: &[u8]) -> Result<ExportedEvent, LineError> {
+    // A list of the values in the right order would do for the decoder.
+    if line.trim_ascii_start().first() == Some(&b'[') {
+        return Err(LineError::List);
+    }
     let line: Line = serde_json::from_slice(line)?;
     if line.format != FORMAT {
         return Err(LineError::Format { found: line.format });

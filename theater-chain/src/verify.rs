@@ -92,6 +92,9 @@ pub enum ChainErrorKind {
         /// The length that is there.
         found: u64,
     },
+    /// What is remembered is a chain without events, which says nothing: every chain has its genesis event.
+    #[error("a chain of no events is remembered, and there is no such chain")]
+    AnchorOfNothing,
     /// The chain is not the one that somebody remembers.
     #[error("event hash {found} where {expected} is remembered: the chain was rewritten")]
     Anchor {
@@ -196,12 +199,15 @@ pub fn verify<'a>(events: impl IntoIterator<Item = &'a ChainEvent>) -> Result<He
 ///
 /// # Errors
 /// The first fault; [`Cut`](ChainErrorKind::Cut) or [`Anchor`](ChainErrorKind::Anchor) if the chain is sound but not the
-/// one that is remembered.
+/// one that is remembered; [`AnchorOfNothing`](ChainErrorKind::AnchorOfNothing) if `length` is 0.
 pub fn verify_anchor<'a>(
     events: impl IntoIterator<Item = &'a ChainEvent>,
     length: u64,
     hash: EventHash,
 ) -> Result<Head, ChainError> {
+    if length == 0 {
+        return Err(ChainError { index: 0, kind: ChainErrorKind::AnchorOfNothing });
+    }
     let mut verifier = Verifier::new();
     for event in events {
         verifier.push(event)?;
@@ -216,5 +222,69 @@ pub fn verify_anchor<'a>(
             let found = head.map_or(0, |head| head.length);
             Err(ChainError { index: found, kind: ChainErrorKind::Cut { expected: length, found } })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use theater_core::Bytes;
+
+    use super::*;
+    use crate::chain::Chain;
+
+    fn chain(times: &[u64]) -> Vec<ChainEvent> {
+        let (mut chain, genesis) = Chain::genesis("who I am".into(), 1, times[0]);
+        let rest = times[1..].iter().map(|time| chain.append(EventKind::LOG, Bytes::new(), *time));
+        std::iter::once(genesis).chain(rest).collect()
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_is_counted_each_time_and_is_no_fault() {
+        let mut verifier = Verifier::new();
+        for event in &chain(&[5, 7, 6, 6, 9, 0]) {
+            verifier.push(event).unwrap();
+        }
+        assert_eq!(verifier.time_regressions(), 2);
+    }
+
+    #[test]
+    fn a_verifier_stays_before_an_event_that_it_refused() {
+        let events = chain(&[1, 2, 3]);
+        let mut verifier = Verifier::new();
+        verifier.push(&events[0]).unwrap();
+        let before = verifier.head();
+        assert_eq!(verifier.push(&events[2]).unwrap_err().index, 1);
+        assert_eq!(verifier.head(), before);
+        verifier.push(&events[1]).unwrap();
+        verifier.push(&events[2]).unwrap();
+        assert_eq!(verifier.head(), Some(Head::after(&events[2])));
+    }
+
+    #[test]
+    fn a_term_may_grow_and_may_not_go_back() {
+        let mut events = chain(&[1, 2, 3]);
+        for (index, epoch) in [(1, 3), (2, 2)] {
+            events[index].header.epoch = epoch;
+            events[index].header.prev = events[index - 1].hash;
+            events[index].hash = hash::event_hash(&events[index].header);
+        }
+        assert_eq!(verify(&events[..2]).unwrap().epoch, 3);
+        let expected = ChainError { index: 2, kind: ChainErrorKind::Epoch { before: 3, found: 2 } };
+        assert_eq!(verify(&events), Err(expected));
+    }
+
+    #[test]
+    fn an_anchor_of_no_events_is_refused_whatever_its_hash() {
+        let events = chain(&[1, 2]);
+        let expected = ChainError { index: 0, kind: ChainErrorKind::AnchorOfNothing };
+        for events in [&events[..], &[]] {
+            assert_eq!(verify_anchor(events, 0, EventHash::ZERO), Err(expected.clone()));
+        }
+    }
+
+    #[test]
+    fn a_chain_that_grew_since_it_was_remembered_is_the_same_chain() {
+        let events = chain(&[1, 2, 3]);
+        assert_eq!(verify_anchor(&events, 2, events[1].hash), verify(&events));
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use theater_chain::jsonl::{LineError, Reader, actor_of, write_events};
+use theater_chain::jsonl::{LineError, MAX_PAYLOAD, Reader, actor_of, write_events};
 use theater_chain::{Chain, ChainErrorKind, ExportError, ExportErrorKind, ExportReport, Head, verify_export};
 use theater_core::event::payload::{Anchor, ChildAnchor, Exited, Genesis, Origin, Started, encode};
 use theater_core::{ActorId, Bytes, ChainEvent, EventKind, ExitReason, Incarnation};
@@ -248,6 +248,35 @@ fn a_line_that_names_another_actor_is_noticed() {
 }
 
 #[test]
+fn a_second_chain_of_an_actor_is_noticed_at_its_beginning() {
+    let tree = tree();
+    let (chain, first) = Chain::genesis(genesis(tree.child, 0xcc, "child", None), 1, T0);
+    let mut out = tree.export().into_bytes();
+    write_events(&mut out, tree.child, [&first]).expect("memory");
+    let error = verify_export(out.as_slice()).expect_err("a chain was slipped in");
+    assert_eq!(error.line, 11);
+    let ExportErrorKind::SecondChain { actor, chain: second } = error.kind else { panic!("{error}") };
+    assert_eq!((actor, second), (tree.child, chain.head().chain_id));
+}
+
+#[test]
+fn an_anchor_of_no_events_is_a_fault() {
+    let mut tree = tree();
+    let nothing = Head { length: 0, ..Head::after(&tree.child_events[0]) };
+    let payload = encode(&ChildAnchor {
+        incarnation: Incarnation::FIRST,
+        reason: None,
+        anchor: anchor(tree.child, nothing),
+    });
+    let mut above = Chain::resume(Head::after(&tree.parent_events[4]));
+    tree.parent_events.push(above.append(EventKind::CHILD_STARTED, payload, T0 + 10));
+    let error = fault(&tree.export());
+    assert_eq!(error.line, 6);
+    let ExportErrorKind::Anchor { seq: 5, fault, .. } = error.kind else { panic!("{error}") };
+    assert_eq!(fault, ChainErrorKind::AnchorOfNothing);
+}
+
+#[test]
 fn a_payload_that_has_to_be_read_and_cannot_be_is_noticed() {
     let tree = tree();
     let (mut chain, first) = Chain::genesis(genesis(tree.parent, 1, "a", None), 1, T0);
@@ -272,7 +301,7 @@ fn line_fault(line: usize, change: impl FnOnce(&str) -> String) -> LineError {
 #[test]
 fn a_line_that_is_not_an_event_is_named() {
     let json = |error: &LineError| matches!(error, LineError::Json(_));
-    for text in ["", " ", "{", "null", "[]", "{}", "{\"format\":\"theater-events-1\"}", "\u{0}"] {
+    for text in ["", " ", "{", "null", "{}", "{\"format\":\"theater-events-1\"}", "\u{0}"] {
         let error = line_fault(7, |_| text.to_owned());
         assert!(json(&error), "{text:?}: {error}");
     }
@@ -287,6 +316,39 @@ fn a_line_that_is_not_an_event_is_named() {
         format!("{}{}{}", &line[..at], line[at..at + 64].to_uppercase(), &line[at + 64..])
     });
     assert!(json(&uppercase), "one digest has one spelling: {uppercase}");
+}
+
+#[test]
+fn a_list_of_the_right_values_is_no_event() {
+    let error = line_fault(1, |line| {
+        let json = line.trim_start_matches('{').trim_end_matches('}');
+        // No value of this line has a comma in it.
+        let values = json.split(',').map(|field| field.split_once("\":").expect("a field").1);
+        format!("[{}]", values.collect::<Vec<_>>().join(","))
+    });
+    assert!(matches!(error, LineError::List), "{error}");
+    assert!(matches!(line_fault(1, |_| "[]".to_owned()), LineError::List));
+}
+
+#[test]
+fn a_line_above_the_limit_is_refused_before_it_is_in_memory() {
+    let endless = std::io::BufReader::new(std::io::repeat(b' '));
+    let error = Reader::new(endless).next_event().expect_err("it never ends");
+    assert!(matches!(error, LineError::TooLong), "{error}");
+}
+
+#[test]
+fn the_longest_payload_that_is_written_reads_back_and_a_longer_one_is_not_written() {
+    let actor = tree().parent;
+    let (_, longest) = Chain::genesis(vec![0; MAX_PAYLOAD].into(), 1, T0);
+    let mut out = Vec::new();
+    write_events(&mut out, actor, [&longest]).expect("within the limit");
+    assert_eq!(Reader::new(out.as_slice()).next_event().expect("sound").expect("one").event, longest);
+
+    let (_, longer) = Chain::genesis(vec![0; MAX_PAYLOAD + 1].into(), 1, T0);
+    out.clear();
+    let error = write_events(&mut out, actor, [&longer]).expect_err("no reader would take it");
+    assert_eq!((error.kind(), out.is_empty()), (std::io::ErrorKind::InvalidInput, true));
 }
 
 #[test]

@@ -41,6 +41,9 @@ const FIRST_BLOCK: usize = 8;
 /// Events of a block of a long chain.
 const LARGEST_BLOCK: usize = 1_024;
 
+/// Events that are read under one lock.
+const READ_AT_ONCE: usize = 256;
+
 /// The block that the event at `index` is in, and its place there.
 fn locate(index: usize) -> (usize, usize) {
     let (mut block, mut size, mut rest) = (0, FIRST_BLOCK, index);
@@ -160,8 +163,8 @@ impl ChainStore for MemoryStore {
 
     fn append(&self, expected: Head, event: ChainEvent) -> Result<Head, AppendError> {
         let chain = expected.chain_id;
-        // The map's guard is held for the append, which is short and takes no other lock of the map.
-        let events = self.chains.get(&chain).ok_or(AppendError::UnknownChain { chain })?;
+        // Not under the map's guard: whoever waits for this chain would keep others from creating theirs.
+        let events = self.chain(chain).ok_or(AppendError::UnknownChain { chain })?;
         let mut events = lock(&events);
         let actual = events.head;
         if actual != expected {
@@ -185,8 +188,17 @@ impl ChainStore for MemoryStore {
 
     async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
         let events = self.chain(chain).ok_or(ReadError::UnknownChain { chain })?;
-        let events = lock(&events);
-        Ok(range.within(events.length).map(|index| events.get(index)).collect())
+        let mut range = range.within(lock(&events).length);
+        let mut read = Vec::with_capacity(range.len());
+        // A few at a time: writers of this chain wait for a batch and not for a whole long chain. What is there
+        // never changes, so the batches are of one moment.
+        while !range.is_empty() {
+            let batch = range.start..range.end.min(range.start + READ_AT_ONCE);
+            range.start = batch.end;
+            let events = lock(&events);
+            read.extend(batch.map(|index| events.get(index)));
+        }
+        Ok(read)
     }
 
     async fn chains(&self) -> Vec<ChainId> {
