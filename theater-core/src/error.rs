@@ -141,6 +141,13 @@ pub enum ActorError {
         /// What the store said.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
+    /// The runtime panicked, against its contract: a bug of the runtime, contained. What became of the operation is not
+    /// known.
+    #[error("the runtime panicked in {operation}")]
+    Panicked {
+        /// What was asked.
+        operation: &'static str,
+    },
     /// This runtime does not do that.
     #[error("this runtime does not support {operation}")]
     Unsupported {

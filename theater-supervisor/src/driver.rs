@@ -9,7 +9,7 @@ use theater_core::{
     ShutdownReceiver, SpawnRequest, StopMode,
 };
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::{Instant, timeout};
 
 use crate::event::SupervisorEvent;
@@ -33,6 +33,15 @@ enum Done {
     Notified,
 }
 
+/// Something that is under way: what to tell the machine if the runtime panics in it.
+#[derive(Clone, Copy)]
+enum Operation {
+    Start(ChildKey),
+    Restart(ChildKey),
+    Stop(ChildKey),
+    Notify,
+}
+
 pub(crate) struct Driver {
     supervisor: ActorHandle,
     deadline: Duration,
@@ -45,6 +54,8 @@ pub(crate) struct Driver {
     starts: HashMap<CallId, SpawnRequest>,
     next_call: u64,
     under_way: JoinSet<Done>,
+    /// What each task of `under_way` does.
+    operations: HashMap<task::Id, Operation>,
     /// Notices for the guest. At most one per life that ended; lives are bounded by the children and the intensity.
     notices: VecDeque<ChildNotice>,
     notifying: bool,
@@ -70,6 +81,7 @@ impl Driver {
             starts: HashMap::new(),
             next_call: 0,
             under_way: JoinSet::new(),
+            operations: HashMap::new(),
             notices: VecDeque::new(),
             notifying: false,
             outcome: None,
@@ -104,7 +116,9 @@ impl Driver {
                     Some(command) => self.take(command),
                     None => commands_open = false,
                 },
-                Some(done) = self.under_way.join_next(), if !self.under_way.is_empty() => self.ended(done),
+                Some(done) = self.under_way.join_next_with_id(), if !self.under_way.is_empty() => {
+                    self.ended(done);
+                }
                 // Everything that waited has been taken: now the next try.
                 () = std::future::ready(()), if !self.retries.is_empty() => {
                     tokio::task::yield_now().await;
@@ -130,18 +144,29 @@ impl Driver {
         self.inputs.push_back(Input::Call { call, request });
     }
 
-    fn ended(&mut self, done: Result<Done, tokio::task::JoinError>) {
+    fn begin(&mut self, operation: Operation, work: impl Future<Output = Done> + Send + 'static) {
+        let task = self.under_way.spawn(work);
+        self.operations.insert(task.id(), operation);
+    }
+
+    fn ended(&mut self, done: Result<(task::Id, Done), JoinError>) {
+        let task = done.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let operation = self.operations.remove(&task);
+        let done = match done {
+            Ok((_, done)) => done,
+            Err(error) => {
+                tracing::error!(supervisor = %self.supervisor.id(), %error, "the runtime panicked");
+                let Some(operation) = operation else { return };
+                lost(operation)
+            }
+        };
         match done {
-            Ok(Done::Start(child, Ok(info))) => self.inputs.push_back(Input::Started { child, info }),
-            Ok(Done::Start(child, Err(error))) => self.inputs.push_back(Input::StartFailed { child, error }),
-            Ok(Done::Stop(child, error)) => self.inputs.push_back(Input::StopEnded { child, error }),
-            Ok(Done::Notified) => {
+            Done::Start(child, Ok(info)) => self.inputs.push_back(Input::Started { child, info }),
+            Done::Start(child, Err(error)) => self.inputs.push_back(Input::StartFailed { child, error }),
+            Done::Stop(child, error) => self.inputs.push_back(Input::StopEnded { child, error }),
+            Done::Notified => {
                 self.notifying = false;
                 self.notify_next();
-            }
-            // A backend's panic, against its contract. Its caller is told by its deadline.
-            Err(error) => {
-                tracing::error!(supervisor = %self.supervisor.id(), %error, "an operation was lost")
             }
         }
     }
@@ -154,6 +179,8 @@ impl Driver {
             for action in actions.drain(..) {
                 self.perform(action).await;
             }
+            // Only now: the guest hears of an end after the decision about it is recorded.
+            self.notify_next();
         }
     }
 
@@ -163,7 +190,7 @@ impl Driver {
                 let Some(request) = self.starts.remove(&call) else { return };
                 let runtime = self.supervisor.runtime().clone();
                 let limit = self.deadline;
-                self.under_way.spawn(async move {
+                self.begin(Operation::Start(child), async move {
                     // A start that is given up leaves nothing running: the runtime promises it.
                     let started = timeout(limit, runtime.spawn(request)).await;
                     Done::Start(child, started.unwrap_or_else(|_| Err(exceeded("spawn", limit))))
@@ -172,7 +199,7 @@ impl Driver {
             Action::Restart { child, id, mode } => {
                 let (runtime, by) = (self.supervisor.runtime().clone(), self.authority());
                 let limit = self.deadline.saturating_add(grace(mode));
-                self.under_way.spawn(async move {
+                self.begin(Operation::Restart(child), async move {
                     let started = timeout(limit, runtime.restart(by, id, RestartFrom::LastGood)).await;
                     Done::Start(child, started.unwrap_or_else(|_| Err(exceeded("restart", limit))))
                 });
@@ -180,7 +207,7 @@ impl Driver {
             Action::Stop { child, id, mode } => {
                 let (runtime, by) = (self.supervisor.runtime().clone(), self.authority());
                 let limit = self.deadline.saturating_add(grace(mode));
-                self.under_way.spawn(async move {
+                self.begin(Operation::Stop(child), async move {
                     let stopped = match mode {
                         StopMode::Infinity => Ok(runtime.stop(by, id, mode).await),
                         _ => timeout(limit, runtime.stop(by, id, mode)).await,
@@ -206,10 +233,7 @@ impl Driver {
                     Err(_) => tracing::error!("recording a supervision decision took too long"),
                 }
             }
-            Action::Notify(notice) => {
-                self.notices.push_back(notice);
-                self.notify_next();
-            }
+            Action::Notify(notice) => self.notices.push_back(notice),
             Action::Finish(outcome) => self.outcome = Some(outcome),
         }
     }
@@ -232,13 +256,24 @@ impl Driver {
         }
         let Some(notice) = self.notices.pop_front() else { return };
         self.notifying = true;
-        let supervisor = self.supervisor.clone();
-        self.under_way.spawn(async move {
-            if let Err(error) = supervisor.runtime().notify(supervisor.id(), notice).await {
+        let (supervisor, limit) = (self.supervisor.clone(), self.deadline);
+        self.begin(Operation::Notify, async move {
+            let notified = timeout(limit, supervisor.runtime().notify(supervisor.id(), notice)).await;
+            if let Err(error) = notified.unwrap_or_else(|_| Err(exceeded("notify", limit))) {
                 tracing::debug!(supervisor = %supervisor.id(), %error, "a notice was not taken");
             }
             Done::Notified
         });
+    }
+}
+
+/// What a panic of the runtime comes to: an operation that failed. Without an answer the machine would wait for ever.
+fn lost(operation: Operation) -> Done {
+    match operation {
+        Operation::Start(child) => Done::Start(child, Err(ActorError::Panicked { operation: "spawn" })),
+        Operation::Restart(child) => Done::Start(child, Err(ActorError::Panicked { operation: "restart" })),
+        Operation::Stop(child) => Done::Stop(child, Some(ActorError::Panicked { operation: "stop" })),
+        Operation::Notify => Done::Notified,
     }
 }
 

@@ -21,8 +21,8 @@ pub struct SupervisorHostConfig {}
 ///
 /// The functions are plain async methods over a [`Caller`](theater_core::Caller). [`start`](Self::start) runs the
 /// supervisor: it restarts children by their child spec. While it runs, spawn, resume, restart and stop go through it,
-/// so that what the guest does and what the rules do never fight. Without it these functions act on the runtime
-/// directly, and nothing is restarted by itself.
+/// so that what the guest does and what the rules do never fight. After it has ended they are refused. Where it was never
+/// started they act on the runtime directly, and nothing is restarted by itself.
 ///
 /// # Security
 /// - **Hierarchical isolation**: only own children can be named. A stranger, an unknown id, the caller itself and a text
@@ -50,8 +50,8 @@ struct Inner {
     deadline: Duration,
     commands: mpsc::Sender<Command>,
     waiting: Mutex<Option<mpsc::Receiver<Command>>>,
-    /// The actor whose supervisor runs.
-    running: Mutex<Option<ActorId>>,
+    /// The actor whose supervisor was started. Stays after its end: what comes then is refused, not done unsupervised.
+    started: Mutex<Option<ActorId>>,
 }
 
 /// Sets up a [`SupervisorHost`].
@@ -86,7 +86,7 @@ impl SupervisorHostBuilder {
                 deadline: self.deadline,
                 commands,
                 waiting: Mutex::new(Some(waiting)),
-                running: Mutex::new(None),
+                started: Mutex::new(None),
             }),
         }
     }
@@ -153,7 +153,7 @@ impl SupervisorHost {
     ) -> impl Future<Output = Result<()>> + Send + 'static {
         let commands = lock(&self.inner.waiting).take();
         if commands.is_some() {
-            *lock(&self.inner.running) = Some(actor_handle.id());
+            *lock(&self.inner.started) = Some(actor_handle.id());
         }
         let inner = Arc::clone(&self.inner);
         async move {
@@ -165,18 +165,17 @@ impl SupervisorHost {
             tracing::debug!(actor = %actor_handle.id(), "supervisor started");
             let driver = Driver::new(actor_handle, inner.supervision, inner.deadline, commands);
             let outcome = Box::pin(driver.run(shutdown_receiver)).await;
-            *lock(&inner.running) = None;
             escalation(outcome, inner.supervision).map_or(Ok(()), |error| Err(error.into()))
         }
     }
 
-    /// Hands a command to the supervisor that runs for `caller`; `None` if there is none.
+    /// Hands a command to the supervisor of `caller`; `None` if none was started.
     async fn command(
         &self,
         caller: ActorId,
         command: impl FnOnce(oneshot::Sender<Verdict>) -> Command,
     ) -> Option<Verdict> {
-        if *lock(&self.inner.running) != Some(caller) {
+        if *lock(&self.inner.started) != Some(caller) {
             return None;
         }
         let (reply, answer) = oneshot::channel();

@@ -126,7 +126,7 @@ pub enum Action {
         child: ChildKey,
         /// Its id.
         id: ActorId,
-        /// How a life that is still there is ended.
+        /// How the life that is still there is ended: [`Kill`](StopMode::Kill) where none is.
         mode: StopMode,
     },
     /// End the child. Answer with `StopEnded`.
@@ -262,9 +262,10 @@ impl Machine {
         let Some(id) = child.id else { return };
         match (&child.phase, waiting) {
             (Phase::Starting { .. } | Phase::Stopping { .. }, waiting) => child.waiting.push_back(waiting),
-            (Phase::Running | Phase::Restarting | Phase::Down, Waiting::Restart(call)) => {
+            (phase @ (Phase::Running | Phase::Restarting | Phase::Down), Waiting::Restart(call)) => {
+                let mode = if *phase == Phase::Running { child.spec.shutdown.into() } else { StopMode::Kill };
                 child.phase = Phase::Starting { call: Some(call) };
-                actions.push(Action::Restart { child: key, id, mode: child.spec.shutdown.into() });
+                actions.push(Action::Restart { child: key, id, mode });
             }
             (Phase::Running, Waiting::Stop(call)) => {
                 child.exited = false;
@@ -373,6 +374,14 @@ impl Machine {
             self.children.keep_early_exit(id, incarnation, &reason);
             return;
         }
+        if incarnation > child.incarnation {
+            // Somebody restarted it past this supervisor. It is its child all the same. An end that was asked for leaves
+            // a child down that was down: it may be that of a restart which was given up.
+            child.incarnation = incarnation;
+            if child.phase == Phase::Down && !reason.is_requested() {
+                child.phase = Phase::Running;
+            }
+        }
         child.seen = incarnation;
         match child.phase {
             // An answer to our own stop or restart, or a crash just before it: either way it is being dealt with.
@@ -434,7 +443,8 @@ impl Machine {
             decision,
         }));
         if admitted {
-            actions.push(Action::Restart { child: key, id, mode: child.spec.shutdown.into() });
+            // The life has ended: its grace, which may be infinite, is not for the start of the next.
+            actions.push(Action::Restart { child: key, id, mode: StopMode::Kill });
         }
     }
 

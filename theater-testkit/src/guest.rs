@@ -38,20 +38,22 @@ impl FakeGuest {
         self.host.as_ref().ok_or_else(|| "the guest is not linked to a supervisor host".to_owned())
     }
 
-    /// `supervisor.spawn` without init bytes.
+    /// `supervisor.spawn`.
     ///
     /// # Errors
     /// What a guest would be told.
-    pub async fn spawn(&self, manifest: &str) -> Result<String, String> {
-        text(self.host()?.spawn(&self.caller, manifest.to_owned(), None).await).map(|id| id.to_string())
+    pub async fn spawn(&self, manifest: &str, init_bytes: Option<&[u8]>) -> Result<String, String> {
+        let init_bytes = init_bytes.map(Vec::from);
+        text(self.host()?.spawn(&self.caller, manifest.to_owned(), init_bytes).await).map(|id| id.to_string())
     }
 
     /// `supervisor.resume`.
     ///
     /// # Errors
     /// What a guest would be told.
-    pub async fn resume(&self, manifest: &str, state: &[u8]) -> Result<String, String> {
-        text(self.host()?.resume(&self.caller, manifest.to_owned(), Some(state.to_vec())).await)
+    pub async fn resume(&self, manifest: &str, state_bytes: Option<&[u8]>) -> Result<String, String> {
+        let state_bytes = state_bytes.map(Vec::from);
+        text(self.host()?.resume(&self.caller, manifest.to_owned(), state_bytes).await)
             .map(|id| id.to_string())
     }
 

@@ -16,7 +16,7 @@
 //! let mut guest = FakeGuest::new(&runtime, parent);
 //! SupervisorHost::builder().build().setup_host_functions(&mut guest).await?;
 //!
-//! let child = guest.spawn("worker").await?;
+//! let child = guest.spawn("worker", None).await?;
 //! assert_eq!(guest.list_children().await?, [child]);
 //! assert!(guest.stop_child("somebody else").await.is_err());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -27,7 +27,10 @@
 #![forbid(unsafe_code)]
 
 mod guest;
+mod lives;
+mod program;
 mod runtime;
 
 pub use guest::FakeGuest;
-pub use runtime::{FakeRuntime, Program, StartOutcome};
+pub use program::{Program, StartOutcome, crash};
+pub use runtime::FakeRuntime;

@@ -114,6 +114,31 @@ fn a_child_is_ended_as_its_child_spec_says() {
 }
 
 #[test]
+fn a_restart_grants_the_grace_of_a_life_only_where_there_is_one() {
+    let mut spec = ChildSpec::new(Permanent);
+    spec.shutdown = theater_core::Shutdown::Infinity;
+    let info = info(1, 1, Permanent).with_child_spec(spec);
+    let mut machine = Machine::new(SupervisionSpec::new(9, Duration::from_secs(5)));
+    let mut actions = Vec::new();
+    let restart = |call| Input::Call { call: CallId(call), request: Request::Restart(info.clone()) };
+    let mut mode_of = |input| {
+        actions.clear();
+        machine.step(Tick(0), input, &mut actions);
+        actions.iter().find_map(|action| match action {
+            Action::Restart { mode, .. } => Some(*mode),
+            _ => None,
+        })
+    };
+    assert_eq!(mode_of(restart(1)), Some(StopMode::Infinity), "it runs");
+    let error = ActorError::Unsupported { operation: "restart" };
+    mode_of(Input::StartFailed { child: ChildKey(1), error });
+    assert_eq!(mode_of(restart(2)), Some(StopMode::Kill), "it is down");
+    mode_of(Input::Started { child: ChildKey(1), info: info.clone().with_incarnation(Incarnation(3)) });
+    let exit = Input::Exited { id: id(1), incarnation: Incarnation(3), reason: trapped() };
+    assert_eq!(mode_of(exit), Some(StopMode::Kill), "it has crashed");
+}
+
+#[test]
 fn calls_about_a_child_wait_for_each_other_and_all_are_answered() {
     let mut bench = Bench::with(0, &[Permanent]);
     assert_eq!(bench.call_restart(1, 1), ["restart 1"]);

@@ -200,6 +200,25 @@ fn the_end_of_a_child_that_was_started_past_the_supervisor_is_news_and_nothing_e
 }
 
 #[test]
+fn a_life_that_somebody_started_past_the_supervisor_is_supervised() {
+    let mut bench = Bench::with(9, &[Permanent, Transient]);
+    let expected = ["notify 1.4 trapped", "report 1.4: restart 1 of 9", "restart 1"];
+    assert_eq!(bench.exited(1, 4, trapped()), expected, "of a child that runs, as far as the machine knows");
+    bench.exited(2, 1, ExitReason::Stopped);
+    let expected = ["notify 2.2 trapped", "report 2.2: restart 2 of 9", "restart 2"];
+    assert_eq!(bench.exited(2, 2, trapped()), expected, "of one that does not");
+}
+
+#[test]
+fn an_end_that_was_asked_for_of_a_life_past_the_supervisor_leaves_a_child_down() {
+    let mut bench = Bench::with(9, &[Permanent]);
+    bench.call_stop(7, 1);
+    bench.stop_ended(1);
+    assert!(bench.exited(1, 2, ExitReason::Killed).is_empty());
+    assert_eq!(bench.shutdown(), ["finish: shutdown"]);
+}
+
+#[test]
 fn a_child_is_restarted_under_the_spec_that_it_was_last_started_with() {
     let mut bench = Bench::with(9, &[Permanent]);
     bench.policies[0] = Temporary;
