@@ -164,6 +164,7 @@ fn from(origin: Origin) -> &'static str {
         Origin::Init => "from init",
         Origin::Given => "from the state that its parent gave",
         Origin::LastGood => "from its last good state",
+        Origin::Snapshot => "from its snapshot",
         // An origin that a later runtime adds.
         _ => "from elsewhere",
     }
@@ -175,6 +176,7 @@ fn end(reason: &ExitReason) -> (Style, &'static str) {
         ExitReason::Stopped | ExitReason::ParentStopped => (Style::Quiet, "stopped"),
         ExitReason::Killed => (Style::Mended, "killed"),
         ExitReason::Escalated { .. } => (Style::Bad, "gave up"),
+        ExitReason::AutoShutdown { .. } => (Style::Good, "shut down"),
         _ => (Style::Bad, "crashed"),
     }
 }

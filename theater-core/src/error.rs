@@ -133,6 +133,33 @@ pub enum ActorError {
         /// The child's last exit reason.
         reason: ExitReason,
     },
+    /// A supervisor gave up: a child crashed again and again without a call that succeeded, from its restored state and
+    /// then from its initial one.
+    #[error(
+        "gave up on child {child}: {crashes} crashes in a row from its initial state, last exit: {reason}"
+    )]
+    Poisoned {
+        /// The child.
+        child: ActorId,
+        /// How many crashes in a row.
+        crashes: u32,
+        /// The child's last exit reason.
+        reason: ExitReason,
+    },
+    /// A supervisor ended because a significant child had, as its `auto_shutdown` says.
+    #[error("shut down because significant child {child} ended")]
+    AutoShutdown {
+        /// The child.
+        child: ActorId,
+    },
+    /// A declared child did not start, so its supervisor did not either.
+    #[error("child `{child}` did not start: {error}")]
+    ChildNotStarted {
+        /// The child's id in the manifest.
+        child: String,
+        /// Why.
+        error: Box<ActorError>,
+    },
     /// The event log did not take the event, so the operation did not happen.
     #[error("event chain of {id}")]
     Chain {
@@ -261,6 +288,12 @@ pub enum LimitError {
     #[error("too many children: limits.children is {limit}")]
     Children {
         /// Limit in live children.
+        limit: u64,
+    },
+    /// The parent's supervisor keeps as many children as it may, those that wait for a restart included.
+    #[error("too many children: supervision.max_children is {limit}")]
+    MaxChildren {
+        /// Limit in children.
         limit: u64,
     },
     /// The tree would become too deep.

@@ -85,12 +85,20 @@ pub enum ExitReason {
         /// The panic's message.
         message: String,
     },
-    /// As a supervisor it gave up on a child whose restarts exceeded the intensity.
+    /// As a supervisor it gave up on a child.
     Escalated {
         /// The child.
         child: ActorId,
         /// That child's last exit reason, as text.
         reason: String,
+        /// Whether this counts as clean, as OTP has it: `supervision.escalation` is `shutdown`.
+        #[serde(default)]
+        clean: bool,
+    },
+    /// As a supervisor it ended because a significant child had, as `supervision.auto_shutdown` says.
+    AutoShutdown {
+        /// The child.
+        child: ActorId,
     },
     /// The event log refused to take more events, so the actor could not go on.
     ChainFailed {
@@ -103,7 +111,11 @@ impl ExitReason {
     /// Whether this is an orderly end: OTP's `normal` and `shutdown`.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        matches!(self, Self::Completed { .. } | Self::Stopped | Self::ParentStopped)
+        match self {
+            Self::Completed { .. } | Self::Stopped | Self::ParentStopped | Self::AutoShutdown { .. } => true,
+            Self::Escalated { clean, .. } => *clean,
+            _ => false,
+        }
     }
 
     /// Whether somebody above the actor ended it: its end then is an answer to them, not news about the actor.
@@ -131,6 +143,7 @@ impl ExitReason {
             Self::MailboxOverflow { .. } => "mailbox-overflow",
             Self::HostPanicked { .. } => "host-panicked",
             Self::Escalated { .. } => "escalated",
+            Self::AutoShutdown { .. } => "auto-shutdown",
             Self::ChainFailed { .. } => "chain-failed",
         }
     }
@@ -165,9 +178,10 @@ impl fmt::Display for ExitReason {
                 write!(f, "mailbox overflow: more than limits.mailbox = {limit} messages waiting")
             }
             Self::HostPanicked { message } => write!(f, "a host function panicked: {message}"),
-            Self::Escalated { child, reason } => {
+            Self::Escalated { child, reason, .. } => {
                 write!(f, "gave up on child {child}, which ended too often, last: {reason}")
             }
+            Self::AutoShutdown { child } => write!(f, "shut down because child {child} ended"),
             Self::ChainFailed { error } => write!(f, "event chain failed: {error}"),
         }
     }

@@ -18,13 +18,23 @@ pub struct ChildExit {
     pub incarnation: Incarnation,
     /// Why.
     pub reason: ExitReason,
+    /// Whether a call other than `init` succeeded in that life; `None` if the runtime does not say. A life without
+    /// counts against the state that it began from: see `supervision.poison_after`.
+    pub progressed: Option<bool>,
 }
 
 impl ChildExit {
     /// A notice.
     #[must_use]
     pub fn new(id: ActorId, incarnation: Incarnation, reason: ExitReason) -> Self {
-        Self { id, incarnation, reason }
+        Self { id, incarnation, reason, progressed: None }
+    }
+
+    /// The same, with whether a call succeeded in that life.
+    #[must_use]
+    pub fn with_progress(mut self, progressed: bool) -> Self {
+        self.progressed = Some(progressed);
+        self
     }
 }
 

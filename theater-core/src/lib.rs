@@ -44,9 +44,10 @@ pub use exits::{ChildExit, ExitQueue, ExitStream};
 pub use handle::ActorHandle;
 pub use host::{ActorExports, Caller, HostLinker, LinkError};
 pub use manifest::{
-    ChildSpec, HandlerKind, HandlerSpec, Limits, MailboxOverflow, Manifest, ManifestError, ManifestErrorKind,
-    RestartPolicy, Shutdown, SupervisionSpec,
+    AutoShutdown, Backoff, ChildEntry, ChildSource, ChildSpec, ChildSpecKeys, ChildType, Escalation,
+    HandlerKind, HandlerSpec, Limits, MailboxOverflow, Manifest, ManifestError, ManifestErrorKind,
+    RestartPolicy, Shutdown, Strategy, SupervisionRule, SupervisionSpec, Thousandths,
 };
 pub use runtime::{ActorRuntime, Authority, ChildNotice, RestartFrom, SpawnRequest, StartFrom, StopMode};
 pub use shutdown::{ShutdownController, ShutdownReceiver};
-pub use source::{LoadedManifest, ManifestRef, ManifestSource, MapSource};
+pub use source::{LoadedChild, LoadedManifest, ManifestRef, ManifestSource, MapSource, load};

@@ -3,15 +3,24 @@
 //! Parsing is pure: a text goes in, a [`Manifest`] or an error that names the line comes out. Where the text comes
 //! from is a [`ManifestSource`](crate::ManifestSource)'s business. `docs/manifest.md` is the reference.
 
+mod children;
 mod error;
+mod nearest;
 mod parse;
 mod read;
+mod supervision;
 
 use std::time::Duration;
 
-use crate::runtime::StopMode;
+pub use children::{ChildEntry, ChildSource};
+pub use error::{ManifestError, ManifestErrorKind, SupervisionRule};
+pub use supervision::{
+    AutoShutdown, Backoff, ChildSpec, ChildSpecKeys, ChildType, Escalation, RestartPolicy, Shutdown,
+    Strategy, SupervisionSpec, Thousandths,
+};
 
-pub use error::{ManifestError, ManifestErrorKind};
+/// How many levels a declared tree may have.
+pub const MAX_DEPTH: usize = 64;
 
 /// An actor's manifest.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,8 +30,9 @@ pub struct Manifest {
     pub name: String,
     /// The version of the actor, for people.
     pub version: Option<String>,
-    /// Where the component is, relative to the manifest.
-    pub component: String,
+    /// Where the component is, relative to the manifest. `None`: a pure supervisor, an actor that does nothing but
+    /// supervise.
+    pub component: Option<String>,
     /// One line about the actor.
     pub description: Option<String>,
     /// More about the actor.
@@ -31,14 +41,20 @@ pub struct Manifest {
     pub save_chain: Option<bool>,
     /// Where the bytes of the initial state are, relative to the manifest.
     pub init_state: Option<String>,
+    /// Where the bytes of the snapshot are that [`RestartFrom::Snapshot`](crate::RestartFrom::Snapshot) starts from,
+    /// relative to the manifest.
+    pub snapshot: Option<String>,
     /// Which host interfaces the actor is given.
     pub handlers: Vec<HandlerSpec>,
     /// What the actor may use.
     pub limits: Limits,
-    /// How its parent's supervisor treats it.
-    pub child_spec: ChildSpec,
+    /// How its parent's supervisor treats it, as far as the manifest says.
+    pub child_spec: ChildSpecKeys,
     /// How it supervises its own children.
     pub supervision: SupervisionSpec,
+    /// The children that its supervisor starts, in this order. Under
+    /// [`SimpleOneForOne`](Strategy::SimpleOneForOne) at most one, the template.
+    pub children: Vec<ChildEntry>,
 }
 
 impl Manifest {
@@ -61,6 +77,25 @@ impl Manifest {
     /// ```
     pub fn parse(origin: &str, text: &str) -> Result<Self, ManifestError> {
         parse::manifest(origin, text)
+    }
+
+    /// Whether the actor has a supervisor: it asks for the handler, declares children, or has no component.
+    #[must_use]
+    pub fn supervises(&self) -> bool {
+        self.has_handler(HandlerKind::Supervisor) || !self.children.is_empty() || self.component.is_none()
+    }
+
+    /// What kind of child the actor is unless its child spec says otherwise: a supervisor where it
+    /// [supervises](Self::supervises).
+    #[must_use]
+    pub fn child_type(&self) -> ChildType {
+        if self.supervises() { ChildType::Supervisor } else { ChildType::Worker }
+    }
+
+    /// How the actor is treated when it is started at run time: temporary unless its manifest says otherwise.
+    #[must_use]
+    pub fn spawned_spec(&self) -> ChildSpec {
+        self.child_spec.resolve(RestartPolicy::Temporary, self.child_type())
     }
 
     /// Whether the actor is given the host interfaces of this kind of handler.
@@ -166,7 +201,7 @@ pub struct Limits {
     pub state: u64,
     /// Bytes of one event's payload. Default 2 MiB. Exceeded: [`EventTooLarge`](crate::ExitReason::EventTooLarge).
     pub event: u64,
-    /// Children that may live at a time. Default 10,000. Exceeded: spawn is refused.
+    /// Children that may live at a time. Default 100,000. Exceeded: spawn is refused.
     pub children: u32,
 }
 
@@ -181,7 +216,7 @@ impl Default for Limits {
             message: 1 << 20,
             state: 8 << 20,
             event: 2 << 20,
-            children: 10_000,
+            children: 100_000,
         }
     }
 }
@@ -193,84 +228,4 @@ pub enum MailboxOverflow {
     Refuse,
     /// The sender is told, and the receiver ends with [`MailboxOverflow`](crate::ExitReason::MailboxOverflow).
     Exit,
-}
-
-/// When a child that ended is started again. OTP's `restart`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RestartPolicy {
-    /// Always.
-    Permanent,
-    /// When it did not end cleanly.
-    Transient,
-    /// Never.
-    Temporary,
-}
-
-/// How a child is ended. OTP's `shutdown`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Shutdown {
-    /// At once. OTP: `brutal_kill`.
-    Kill,
-    /// After its current call, or killed after this time.
-    After(Duration),
-    /// After its current call, however long it takes.
-    Infinity,
-}
-
-impl From<Shutdown> for StopMode {
-    fn from(shutdown: Shutdown) -> Self {
-        match shutdown {
-            Shutdown::Kill => Self::Kill,
-            Shutdown::After(grace) => Self::Graceful(grace),
-            Shutdown::Infinity => Self::Infinity,
-        }
-    }
-}
-
-/// How an actor is treated by its parent's supervisor: the table `[child_spec]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct ChildSpec {
-    /// When it is started again. Default: temporary.
-    pub restart: RestartPolicy,
-    /// How it is ended. Default: after 5 s.
-    pub shutdown: Shutdown,
-}
-
-impl ChildSpec {
-    /// A child spec with this restart policy and the default shutdown.
-    #[must_use]
-    pub fn new(restart: RestartPolicy) -> Self {
-        Self { restart, ..Self::default() }
-    }
-}
-
-impl Default for ChildSpec {
-    fn default() -> Self {
-        Self { restart: RestartPolicy::Temporary, shutdown: Shutdown::After(Duration::from_secs(5)) }
-    }
-}
-
-/// How an actor supervises its children: the table `[supervision]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct SupervisionSpec {
-    /// How many restarts are allowed within `period`, counted over all children. Default 1, as in OTP.
-    pub intensity: u32,
-    /// The window in which restarts are counted. Default 5 s, as in OTP.
-    pub period: Duration,
-}
-
-impl SupervisionSpec {
-    /// A spec with these limits.
-    #[must_use]
-    pub fn new(intensity: u32, period: Duration) -> Self {
-        Self { intensity, period }
-    }
-}
-
-impl Default for SupervisionSpec {
-    fn default() -> Self {
-        Self { intensity: 1, period: Duration::from_secs(5) }
-    }
 }

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::actor::{ActorId, ActorInfo, Incarnation};
 use crate::error::ActorError;
 use crate::event::{ChainEvent, EventDraft, EventRange};
 use crate::exit::ExitReason;
 use crate::exits::ExitStream;
+use crate::manifest::ChildSpec;
 use crate::source::ManifestRef;
 
 /// On whose authority an operation on an actor is performed.
@@ -55,12 +57,22 @@ pub struct SpawnRequest {
     pub manifest: ManifestRef,
     /// Where the first life starts from.
     pub start: StartFrom,
+    /// How its parent's supervisor will treat it; `None`: as [`Manifest::spawned_spec`](crate::Manifest::spawned_spec)
+    /// says.
+    pub child_spec: Option<ChildSpec>,
 }
 
 impl SpawnRequest {
     /// A request that starts from `init` without further bytes.
     pub fn new(parent: Option<ActorId>, manifest: impl Into<ManifestRef>) -> Self {
-        Self { parent, manifest: manifest.into(), start: StartFrom::Init(None) }
+        Self { parent, manifest: manifest.into(), start: StartFrom::Init(None), child_spec: None }
+    }
+
+    /// The same, under this child spec.
+    #[must_use]
+    pub fn child_spec(mut self, child_spec: ChildSpec) -> Self {
+        self.child_spec = Some(child_spec);
+        self
     }
 
     /// The same, starting from elsewhere.
@@ -81,14 +93,17 @@ pub enum StartFrom {
 }
 
 /// Where a further life starts from.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum RestartFrom {
     /// The state after the last call that succeeded, without calling `init`. With no such state: `Initial`.
     #[default]
     LastGood,
-    /// `init`, with the bytes that the first life was started with.
+    /// What the first life was started with: `init` with its bytes, or the state that was given.
     Initial,
+    /// The snapshot that the manifest names, without calling `init`. Where it names none: `Initial`.
+    Snapshot,
 }
 
 /// How to end a life.
@@ -191,6 +206,18 @@ pub trait ActorRuntime: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`Authority::refusal`].
     async fn stop(&self, by: Authority, id: ActorId, mode: StopMode) -> Result<ExitReason, ActorError>;
+
+    /// Ends the actor and its descendants like [`stop`](Self::stop), to [`restart`](Self::restart) it soon: meanwhile its
+    /// mailbox keeps what it has and takes more.
+    ///
+    /// A supervisor does this to the siblings in a group restart. A `stop` that follows ends the waiting. Backends without
+    /// mailboxes keep this default, which is `stop`.
+    ///
+    /// # Errors
+    /// [`Authority::refusal`].
+    async fn halt(&self, by: Authority, id: ActorId, mode: StopMode) -> Result<ExitReason, ActorError> {
+        self.stop(by, id, mode).await
+    }
 
     /// What is known about an actor.
     ///

@@ -1,5 +1,7 @@
 //! Where manifests, and what they refer to, come from.
 
+mod load;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -7,29 +9,46 @@ use std::sync::{Arc, OnceLock};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::manifest::{Manifest, ManifestError, ManifestErrorKind};
+use crate::manifest::{ChildSpec, Manifest, ManifestError, ManifestErrorKind};
+pub use load::load;
 
-/// A reference to a manifest, as a user or a guest wrote it. A [`ManifestSource`] gives it its meaning.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ManifestRef(String);
+/// A reference to a manifest, as a user or a guest wrote it. A [`ManifestSource`] gives it its meaning, unless it carries
+/// the manifest itself.
+#[derive(Debug, Clone)]
+pub struct ManifestRef {
+    name: String,
+    loaded: Option<Box<LoadedManifest>>,
+}
 
 impl ManifestRef {
+    /// A reference that carries its manifest: nothing is looked up. `name` is what it is called in errors and records.
+    #[must_use]
+    pub fn embedded(name: impl Into<String>, loaded: LoadedManifest) -> Self {
+        Self { name: name.into(), loaded: Some(Box::new(loaded)) }
+    }
+
     /// The reference as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    /// The manifest that it carries.
+    #[must_use]
+    pub fn loaded(&self) -> Option<&LoadedManifest> {
+        self.loaded.as_deref()
     }
 }
 
 impl<T: Into<String>> From<T> for ManifestRef {
     fn from(reference: T) -> Self {
-        Self(reference.into())
+        Self { name: reference.into(), loaded: None }
     }
 }
 
 impl fmt::Display for ManifestRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.name)
     }
 }
 
@@ -43,6 +62,20 @@ pub struct LoadedManifest {
     pub text: Arc<str>,
     /// The name that it has in errors and that relative references inside it start from.
     pub origin: Arc<str>,
+    /// The children that it declares, with their manifests, in its order. Empty unless it was [loaded](load) as a tree.
+    pub children: Arc<[LoadedChild]>,
+}
+
+/// A child that a manifest declares, with its own manifest.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LoadedChild {
+    /// Names the child among its siblings.
+    pub id: Arc<str>,
+    /// How it is treated: what its entry says, else its own manifest, else OTP's defaults.
+    pub child_spec: ChildSpec,
+    /// Its manifest, with its own children.
+    pub manifest: LoadedManifest,
 }
 
 impl LoadedManifest {
@@ -52,7 +85,8 @@ impl LoadedManifest {
     /// Those of [`Manifest::parse`].
     pub fn parse(origin: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Result<Self, ManifestError> {
         let (origin, text) = (origin.into(), text.into());
-        Ok(Self { manifest: Arc::new(Manifest::parse(&origin, &text)?), text, origin })
+        let manifest = Arc::new(Manifest::parse(&origin, &text)?);
+        Ok(Self { manifest, text, origin, children: Arc::default() })
     }
 }
 
@@ -78,6 +112,17 @@ pub trait ManifestSource: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// See the contract.
     async fn read(&self, manifest: &LoadedManifest, reference: &str) -> Result<Bytes, ManifestError>;
+
+    /// The reference to what `manifest` calls `reference`: another manifest, named relative to it.
+    ///
+    /// The default is for sources whose names are not relative to anything.
+    ///
+    /// # Errors
+    /// See the contract.
+    fn relative(&self, manifest: &LoadedManifest, reference: &str) -> Result<ManifestRef, ManifestError> {
+        let _ = manifest;
+        Ok(reference.into())
+    }
 }
 
 /// Manifests and files by name, in memory. References are names; relative ones are not resolved.
@@ -91,7 +136,7 @@ pub trait ManifestSource: fmt::Debug + Send + Sync + 'static {
 ///     .with("a.toml", "name = \"a\"\ncomponent = \"a.wasm\"")
 ///     .with("a.wasm", &b"\0asm"[..]);
 /// let loaded = source.manifest(&"a.toml".into()).await?;
-/// assert_eq!(source.read(&loaded, &loaded.manifest.component).await?, &b"\0asm"[..]);
+/// assert_eq!(source.read(&loaded, "a.wasm").await?, &b"\0asm"[..]);
 /// # Ok::<(), theater_core::ManifestError>(())
 /// # }).unwrap().unwrap();
 /// ```

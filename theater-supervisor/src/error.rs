@@ -1,6 +1,8 @@
 //! What the host functions can fail with.
 
-use theater_core::ActorError;
+use std::sync::Arc;
+
+use theater_core::{ActorError, ActorId, LimitError};
 
 /// A result of a supervision function.
 pub type Result<T, E = SupervisorError> = std::result::Result<T, E>;
@@ -30,4 +32,75 @@ pub enum SupervisorError {
     /// A record could not be encoded or decoded as JSON.
     #[error("Serialization error: {0}")]
     SerializationError(#[from] serde_json::Error),
+}
+
+/// Why a supervisor does not do what it was asked to do with a child. The first six are answers of OTP's `supervisor`.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChildError {
+    /// `already_started`: a child with this id runs.
+    #[error("child `{id}` runs already")]
+    AlreadyStarted {
+        /// The id.
+        id: Arc<str>,
+        /// Its actor.
+        actor: ActorId,
+    },
+    /// `already_present`: there is a child with this id, but it does not run.
+    #[error("child `{id}` is there already, but does not run: restart it, or delete it first")]
+    AlreadyPresent {
+        /// The id.
+        id: Arc<str>,
+    },
+    /// `not_found`: no child has this id.
+    #[error("no child `{id}`")]
+    NotFound {
+        /// The id.
+        id: Arc<str>,
+    },
+    /// `running`: it runs, so it can be neither restarted nor deleted.
+    #[error("the child runs: terminate it first")]
+    Running,
+    /// `restarting`: it waits for a restart.
+    #[error("the child is being restarted: terminate it first")]
+    Restarting,
+    /// `simple_one_for_one`: children started at run time are forgotten when they end, so there is nothing to restart or
+    /// delete.
+    #[error("a simple-one-for-one supervisor keeps no children that have ended: start a new one")]
+    SimpleOneForOne,
+    /// `max_children`, as in Elixir: the supervisor has as many children as it may.
+    #[error("too many children: supervision.max_children is {limit}")]
+    MaxChildren {
+        /// The limit.
+        limit: u32,
+    },
+    /// `bad_combination`: a significant child that is permanent, or whose supervisor never shuts down for it.
+    #[error(
+        "a significant child must not be permanent, and its supervisor's auto_shutdown must not be never"
+    )]
+    Significant,
+    /// The operation itself failed.
+    #[error(transparent)]
+    Actor(#[from] ActorError),
+}
+
+impl From<ChildError> for ActorError {
+    /// What a guest is told.
+    fn from(error: ChildError) -> Self {
+        match error {
+            ChildError::Actor(error) => error,
+            ChildError::MaxChildren { limit } => LimitError::MaxChildren { limit: u64::from(limit) }.into(),
+            ChildError::NotFound { id } => Self::not_a_child(&id),
+            // None of the guest's calls leads to these.
+            ChildError::AlreadyStarted { .. } | ChildError::AlreadyPresent { .. } => {
+                Self::Unsupported { operation: "a second child of this id" }
+            }
+            ChildError::Running | ChildError::Restarting | ChildError::SimpleOneForOne => {
+                Self::Unsupported { operation: "this call on a child in this state" }
+            }
+            ChildError::Significant => {
+                Self::Unsupported { operation: "a significant child under this supervisor" }
+            }
+        }
+    }
 }

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use theater_core::event::payload::{self, PayloadError};
-use theater_core::{ActorId, Bytes, ChainEvent, EventDraft, EventHash, EventKind, Incarnation};
+use theater_core::{
+    ActorId, AutoShutdown, Bytes, ChainEvent, EventDraft, EventHash, EventKind, Incarnation, RestartFrom,
+    Strategy,
+};
 
 /// A record about supervision: the payload of every event of the kinds `theater:simple/supervisor/*` and
 /// `theater/supervision`.
@@ -95,12 +98,16 @@ pub enum SupervisorOutcome {
     Refused(String),
 }
 
-/// What the rules decided when a child's life ended.
+/// What the rules decided when a child's life ended, or its start failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SupervisionReport {
     /// The child.
     pub child: ActorId,
-    /// The life that ended, or the one whose start failed.
+    /// The child's id in its supervisor's manifest; `None` if it was spawned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child_id: Option<String>,
+    /// The life that ended, or the one before the start that failed.
     pub incarnation: Incarnation,
     /// Why, as text.
     pub reason: String,
@@ -108,12 +115,27 @@ pub struct SupervisionReport {
     pub decision: Decision,
 }
 
-/// What happens with a child whose life ended.
+impl SupervisionReport {
+    /// A report about a child that was spawned.
+    #[must_use]
+    pub fn new(child: ActorId, incarnation: Incarnation, reason: String, decision: Decision) -> Self {
+        Self { child, child_id: None, incarnation, reason, decision }
+    }
+
+    /// The same about a child that has this id in its supervisor's manifest.
+    #[must_use]
+    pub fn with_child_id(mut self, child_id: Option<String>) -> Self {
+        self.child_id = child_id;
+        self
+    }
+}
+
+/// What happens with a child whose life ended, or whose start failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Decision {
-    /// It is started again.
+    /// It is started again now.
     Restart {
         /// Restarts within the window, this one included.
         count: u32,
@@ -121,14 +143,47 @@ pub enum Decision {
         intensity: u32,
         /// The window in milliseconds.
         period_ms: u64,
+        /// Who is restarted.
+        strategy: Strategy,
+        /// How many other children are restarted with it.
+        siblings: u32,
+        /// Where its next life starts from.
+        from: RestartFrom,
+    },
+    /// It will be started again when this time has passed. It counts then, not now.
+    Wait {
+        /// How long, in milliseconds.
+        delay_ms: u64,
     },
     /// It stays ended: its child spec says so.
     Leave,
-    /// It ended too often: the supervisor ends its other children and itself.
+    /// The supervisor ends its children and itself, because this significant child has ended.
+    AutoShutdown {
+        /// The rule.
+        mode: AutoShutdown,
+    },
+    /// The supervisor gives up: it ends its other children and itself.
     GiveUp {
+        /// Why.
+        cause: GiveUpCause,
+    },
+}
+
+/// Why a supervisor gives up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum GiveUpCause {
+    /// This restart would have been one too many.
+    Intensity {
         /// How many restarts were allowed.
         intensity: u32,
         /// The window in milliseconds.
         period_ms: u64,
+    },
+    /// The child crashed again and again from its initial state, without a call that succeeded.
+    Poison {
+        /// How many crashes in a row.
+        crashes: u32,
     },
 }

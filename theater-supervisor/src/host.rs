@@ -1,17 +1,23 @@
 //! `SupervisorHost`: what a supervising actor can do with its children.
 
 mod functions;
+mod handle;
+
+pub use handle::{ChildRef, SupervisorHandle};
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use theater_core::manifest::SupervisionSpec;
-use theater_core::{ActorError, ActorExports, ActorHandle, ActorId, HostLinker, ShutdownReceiver};
+use theater_core::{
+    ActorError, ActorExports, ActorHandle, ActorId, HostLinker, LoadedChild, ShutdownReceiver,
+    SupervisionSpec,
+};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::driver::{COMMANDS, Command, Driver, escalation};
+use crate::driver::{COMMANDS, Command, Driver, Settings};
 use crate::error::{Result, SupervisorError};
-use crate::machine::Verdict;
+use crate::event::GiveUpCause;
+use crate::machine::Outcome;
 
 /// The configuration of a [`SupervisorHost`]. It has no settings; those are the builder's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,8 +52,7 @@ pub struct SupervisorHost {
 
 #[derive(Debug)]
 struct Inner {
-    supervision: SupervisionSpec,
-    deadline: Duration,
+    settings: Settings,
     commands: mpsc::Sender<Command>,
     waiting: Mutex<Option<mpsc::Receiver<Command>>>,
     /// The actor whose supervisor was started. Stays after its end: what comes then is refused, not done unsupervised.
@@ -57,22 +62,44 @@ struct Inner {
 /// Sets up a [`SupervisorHost`].
 #[derive(Debug, Clone)]
 pub struct SupervisorHostBuilder {
-    supervision: SupervisionSpec,
-    deadline: Duration,
+    settings: Settings,
 }
 
 impl SupervisorHostBuilder {
-    /// How often children may be restarted. Default: OTP's, once within 5 s.
+    /// The rules. Default: OTP's, one-for-one, one restart within 5 s.
     #[must_use]
     pub fn supervision(mut self, supervision: SupervisionSpec) -> Self {
-        self.supervision = supervision;
+        self.settings.supervision = supervision;
         self
     }
 
-    /// How long one function may take, the child's own grace not counted. Default 30 s.
+    /// The children that [`start_children`](SupervisorHost::start_children) starts, in this order; under
+    /// simple-one-for-one the template. Default: none.
+    #[must_use]
+    pub fn children(mut self, children: impl IntoIterator<Item = LoadedChild>) -> Self {
+        self.settings.children = children.into_iter().collect();
+        self
+    }
+
+    /// How long one operation of the runtime may take, the child's own grace not counted. Default 30 s.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.settings.deadline = deadline;
+        self
+    }
+
+    /// How often the children are compared with what the runtime says of them, in case that it lost an exit.
+    /// Default 30 s.
+    #[must_use]
+    pub fn reconcile_every(mut self, interval: Duration) -> Self {
+        self.settings.reconcile_every = interval;
+        self
+    }
+
+    /// The seed of the backoff's jitter. Default: one that differs between supervisors.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.settings.seed = Some(seed);
         self
     }
 
@@ -82,8 +109,7 @@ impl SupervisorHostBuilder {
         let (commands, waiting) = mpsc::channel(COMMANDS);
         SupervisorHost {
             inner: Arc::new(Inner {
-                supervision: self.supervision,
-                deadline: self.deadline,
+                settings: self.settings,
                 commands,
                 waiting: Mutex::new(Some(waiting)),
                 started: Mutex::new(None),
@@ -107,7 +133,21 @@ impl SupervisorHost {
     /// Starts a setup with other settings.
     #[must_use]
     pub fn builder() -> SupervisorHostBuilder {
-        SupervisorHostBuilder { supervision: SupervisionSpec::default(), deadline: Duration::from_secs(30) }
+        SupervisorHostBuilder {
+            settings: Settings {
+                supervision: SupervisionSpec::default(),
+                children: Vec::new(),
+                deadline: Duration::from_secs(30),
+                reconcile_every: Duration::from_secs(30),
+                seed: None,
+            },
+        }
+    }
+
+    /// The supervisor as the embedding program sees it.
+    #[must_use]
+    pub fn handle(&self) -> SupervisorHandle {
+        SupervisorHandle::new(Arc::clone(&self.inner))
     }
 
     /// Gives the seven functions to a component that is not instantiated yet.
@@ -139,13 +179,16 @@ impl SupervisorHost {
         Ok(())
     }
 
-    /// Runs the supervisor of an actor until it is asked to end, or gives up.
+    /// Runs the supervisor of an actor until it is asked to end, or ends by its rules.
     ///
     /// From the call on, before the future is first polled, the host functions go through it. A host runs once.
     ///
     /// # Errors
-    /// [`ActorError::Escalated`] when a child's restarts exceeded the intensity: its other children have been stopped by
-    /// then, latest first, and the actor itself has to end. [`SupervisorError::HandlerError`] when it was started before.
+    /// Why the actor itself has to end; its children have been stopped by then, latest first.
+    /// [`ActorError::Escalated`] when a child's restarts exceeded the intensity, [`ActorError::Poisoned`] when a child
+    /// crashed from every state, [`ActorError::AutoShutdown`] when a significant child ended,
+    /// [`ActorError::ChildNotStarted`] when a declared child did not start.
+    /// [`SupervisorError::HandlerError`] when it was started before.
     pub fn start(
         &self,
         actor_handle: ActorHandle,
@@ -162,26 +205,66 @@ impl SupervisorHost {
                     "this supervisor host was started before".to_owned(),
                 ));
             };
-            tracing::debug!(actor = %actor_handle.id(), "supervisor started");
-            let driver = Driver::new(actor_handle, inner.supervision, inner.deadline, commands);
+            let supervisor = actor_handle.id();
+            tracing::debug!(actor = %supervisor, "supervisor started");
+            let driver = Driver::new(actor_handle, inner.settings.clone(), commands);
             let outcome = Box::pin(driver.run(shutdown_receiver)).await;
-            escalation(outcome, inner.supervision).map_or(Ok(()), |error| Err(error.into()))
+            cause_of_end(outcome, supervisor, inner.settings.supervision)
+                .map_or(Ok(()), |error| Err(error.into()))
         }
     }
 
-    /// Hands a command to the supervisor of `caller`; `None` if none was started.
-    async fn command(
-        &self,
-        caller: ActorId,
-        command: impl FnOnce(oneshot::Sender<Verdict>) -> Command,
-    ) -> Option<Verdict> {
-        if *lock(&self.inner.started) != Some(caller) {
-            return None;
+    /// Starts the declared children in their order, each when the one before runs, and returns when the last does.
+    ///
+    /// A life calls it once, when its `init` has ended.
+    ///
+    /// # Errors
+    /// [`ActorError::ChildNotStarted`]: those that ran have been stopped again, latest first, and the supervisor has ended.
+    /// [`SupervisorError::HandlerError`] when the supervisor was not [started](Self::start).
+    pub async fn start_children(&self) -> Result<()> {
+        if lock(&self.inner.started).is_none() {
+            return Err(SupervisorError::HandlerError("this supervisor host was not started".to_owned()));
         }
+        let begun = self.inner.ask(|reply| Command::Begin { reply }).await;
+        Ok(begun.unwrap_or(Err(ActorError::ShuttingDown))?)
+    }
+}
+
+impl Inner {
+    /// Hands a command to the supervisor; `None` if it has ended.
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
         let (reply, answer) = oneshot::channel();
-        if self.inner.commands.send(command(reply)).await.is_err() {
-            return Some(Err(ActorError::ShuttingDown));
+        self.commands.send(command(reply)).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// The template of a dynamic supervisor, if `id` names it.
+    fn template(&self, id: &str) -> Option<&LoadedChild> {
+        let dynamic = self.settings.supervision.strategy == theater_core::Strategy::SimpleOneForOne;
+        self.settings.children.first().filter(|template| dynamic && *template.id == *id)
+    }
+}
+
+/// Why the actor has to end with its supervisor; `None` if the supervisor was asked to.
+fn cause_of_end(outcome: Outcome, supervisor: ActorId, spec: SupervisionSpec) -> Option<ActorError> {
+    match outcome {
+        Outcome::Shutdown => None,
+        // A child that never ran has no actor: the supervisor stands for it.
+        Outcome::AutoShutdown { child } => {
+            Some(ActorError::AutoShutdown { child: child.unwrap_or(supervisor) })
         }
-        Some(answer.await.unwrap_or(Err(ActorError::ShuttingDown)))
+        Outcome::Escalated { child, reason, cause } => {
+            let (child, reason) = (child.unwrap_or(supervisor), (*reason).clone());
+            Some(match cause {
+                GiveUpCause::Poison { crashes } => ActorError::Poisoned { child, crashes, reason },
+                _ => {
+                    let (intensity, period) = (spec.intensity, spec.period);
+                    ActorError::Escalated { child, intensity, period, reason }
+                }
+            })
+        }
+        Outcome::NotStarted { id, error } => {
+            Some(ActorError::ChildNotStarted { child: id.to_string(), error: Box::new(error) })
+        }
     }
 }

@@ -17,9 +17,12 @@ mod event;
 mod host;
 mod machine;
 
-pub use error::{Result, SupervisorError};
-pub use event::{Decision, SupervisionReport, SupervisorCall, SupervisorEvent, SupervisorOutcome};
-pub use host::{SupervisorHost, SupervisorHostBuilder, SupervisorHostConfig};
+pub use error::{ChildError, Result, SupervisorError};
+pub use event::{
+    Decision, GiveUpCause, SupervisionReport, SupervisorCall, SupervisorEvent, SupervisorOutcome,
+};
+pub use host::{ChildRef, SupervisorHandle, SupervisorHost, SupervisorHostBuilder, SupervisorHostConfig};
 pub use machine::{
-    Action, CallId, ChildKey, Input, Intensity, Machine, Outcome, Request, Tick, Verdict, restarts,
+    Action, By, CallId, ChildCounts, ChildKey, ChildState, ChildView, DeclaredChild, Input, Intensity,
+    Machine, Outcome, Report, Request, Target, Tick, Verdict, delay, restarts,
 };

@@ -5,6 +5,8 @@
 //! - [`FakeGuest`] is linked to a [`SupervisorHost`](theater_supervisor::SupervisorHost) as a component would be, and calls
 //!   its functions as a guest would: with texts, getting texts.
 //!
+//! - [`otp`] plays scenarios, those recorded from the real OTP among them, on the rules.
+//!
 //! # Examples
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
@@ -28,6 +30,7 @@
 
 mod guest;
 mod lives;
+pub mod otp;
 mod program;
 mod runtime;
 

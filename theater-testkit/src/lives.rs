@@ -18,6 +18,8 @@ pub(crate) struct Lives {
     pub(crate) programs: BTreeMap<String, Program>,
     /// By id, which is start order: ids are counted.
     pub(crate) actors: BTreeMap<ActorId, Actor>,
+    /// The children of each actor that has some, in start order.
+    below: BTreeMap<ActorId, BTreeSet<ActorId>>,
     pub(crate) log: Vec<String>,
     pub(crate) calls: Vec<String>,
     pub(crate) notices: Vec<(ActorId, ChildNotice)>,
@@ -80,7 +82,15 @@ impl Lives {
             given_up: Arc::default(),
         };
         self.actors.insert(id, actor);
+        if let Some(parent) = parent {
+            self.below.entry(parent).or_default().insert(id);
+        }
         id
+    }
+
+    /// The children of an actor that have a record, in start order.
+    pub(crate) fn children(&self, parent: ActorId) -> impl DoubleEndedIterator<Item = ActorId> {
+        self.below.get(&parent).into_iter().flatten().copied()
     }
 
     /// The contract's one check: the actor, if it is there and the authority covers it.
@@ -195,8 +205,7 @@ impl Lives {
     }
 
     fn end_children(&mut self, id: ActorId) {
-        let children = self.actors.iter().rev().filter(|(_, child)| child.parent == Some(id));
-        for child in children.map(|(id, _)| *id).collect::<Vec<_>>() {
+        for child in self.children(id).rev().collect::<Vec<_>>() {
             self.end(child, None, ExitReason::ParentStopped);
         }
     }
@@ -225,11 +234,14 @@ impl Lives {
 
     /// Removes a record and those below it.
     pub(crate) fn forget(&mut self, id: ActorId) {
-        let children = self.actors.iter().filter(|(_, child)| child.parent == Some(id));
-        for child in children.map(|(id, _)| *id).collect::<Vec<_>>() {
+        for child in self.children(id).collect::<Vec<_>>() {
             self.forget(child);
         }
         let Some(actor) = self.actors.remove(&id) else { return };
+        self.below.remove(&id);
+        if let Some(siblings) = actor.parent.and_then(|parent| self.below.get_mut(&parent)) {
+            siblings.remove(&id);
+        }
         actor.exits.close();
         self.exits(actor.parent).forget(id);
     }

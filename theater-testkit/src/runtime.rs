@@ -126,7 +126,7 @@ impl FakeRuntime {
     /// How many children have a record, one that is starting included.
     #[must_use]
     pub fn records(&self, parent: ActorId) -> usize {
-        self.lives().actors.values().filter(|actor| actor.parent == Some(parent)).count()
+        self.lives().children(parent).count()
     }
 
     /// Locks for one operation, and notes that it was asked for.
@@ -157,7 +157,10 @@ impl FakeRuntime {
             StopMode::Infinity => Duration::MAX,
             _ => return ExitReason::Killed,
         };
-        sleep(takes.min(patience)).await;
+        // Even no sleep at all takes until the next tick of the timer.
+        if !takes.min(patience).is_zero() {
+            sleep(takes.min(patience)).await;
+        }
         if takes > patience { ExitReason::Killed } else { ExitReason::Stopped }
     }
 }
@@ -192,6 +195,9 @@ impl ActorRuntime for FakeRuntime {
                 return Err(ActorError::ShuttingDown);
             }
             let id = lives.add(request.parent, name, state);
+            if let (Some(spec), Some(actor)) = (request.child_spec, lives.actors.get_mut(&id)) {
+                actor.program.child_spec = spec;
+            }
             lives.begin(id, origin).ok_or(ActorError::UnknownActor { id })?
         };
         self.start(start).await
@@ -259,8 +265,7 @@ impl ActorRuntime for FakeRuntime {
         if !lives.actors.contains_key(&parent) {
             return Err(ActorError::UnknownActor { id: parent });
         }
-        let children = lives.actors.iter().filter(|(_, actor)| actor.parent == Some(parent));
-        Ok(children.filter_map(|(id, _)| lives.info(*id)).collect())
+        Ok(lives.children(parent).filter_map(|id| lives.info(id)).collect())
     }
 
     async fn state(&self, by: Authority, id: ActorId) -> Result<Option<Bytes>, ActorError> {

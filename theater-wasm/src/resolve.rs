@@ -72,6 +72,23 @@ impl FileSource {
         if size > limit { Err(ManifestErrorKind::TooLarge { size, limit }) } else { Ok(content) }
     }
 
+    /// The folder from which a manifest's own references start.
+    fn folder(&self, manifest: &LoadedManifest) -> PathBuf {
+        let path = match &*manifest.origin {
+            INLINE => None,
+            origin => lexically_inside(&self.root, &self.root, origin),
+        };
+        path.as_deref().and_then(Path::parent).unwrap_or(&self.root).to_owned()
+    }
+
+    /// The path from the root, with `/` between its parts, of what `reference` names from `folder`.
+    fn from_root(&self, folder: &Path, reference: &str) -> Option<String> {
+        let path = lexically_inside(&self.root, folder, reference)?;
+        let inner = path.strip_prefix(&self.root).ok()?;
+        let parts = inner.components().map(|part| part.as_os_str().to_str());
+        Some(parts.collect::<Option<Vec<_>>>()?.join("/"))
+    }
+
     fn outside(&self) -> ManifestErrorKind {
         ManifestErrorKind::OutsideRoot { root: self.root.display().to_string() }
     }
@@ -117,16 +134,18 @@ impl ManifestSource for FileSource {
         let content = self.read(&self.root, reference, MAX_MANIFEST).await?;
         let text = String::from_utf8(content.into())
             .map_err(|_| ManifestError::new(printable(reference), ManifestErrorKind::NotText))?;
-        LoadedManifest::parse(reference, text)
+        // One file has one name: cycles are found by it.
+        let origin = self.from_root(&self.root, reference).unwrap_or_else(|| reference.to_owned());
+        LoadedManifest::parse(origin, text)
+    }
+
+    fn relative(&self, manifest: &LoadedManifest, reference: &str) -> Result<ManifestRef, ManifestError> {
+        let outside = || ManifestError::new(printable(reference), self.outside());
+        self.from_root(&self.folder(manifest), reference).map(Into::into).ok_or_else(outside)
     }
 
     async fn read(&self, manifest: &LoadedManifest, reference: &str) -> Result<Bytes, ManifestError> {
-        let folder = match &*manifest.origin {
-            INLINE => None,
-            origin => lexically_inside(&self.root, &self.root, origin),
-        };
-        let folder = folder.as_deref().and_then(Path::parent).unwrap_or(&self.root);
-        self.read(folder, reference, MAX_FILE).await
+        self.read(&self.folder(manifest), reference, MAX_FILE).await
     }
 }
 

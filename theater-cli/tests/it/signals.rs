@@ -113,7 +113,8 @@ fn a_reader_that_does_not_read_does_not_hold_up_the_tree() {
     // More crashes than a pipe holds lines about.
     let folder = busy_desk("1s").with("orders.jsonl", "not an order\n".repeat(600));
     let app = std::fs::read_to_string(folder.path("app.toml")).unwrap();
-    let folder = folder.with("app.toml", app + "[supervision]\nintensity = 100000\n");
+    let folder =
+        folder.with("app.toml", app + "[supervision]\nintensity = 100000\npoison_after = \"never\"\n");
     let chains = folder.path("chains.jsonl");
     let mut command = theater();
     command

@@ -80,7 +80,7 @@ pub struct Genesis {
     pub nonce: [u8; 32],
     /// The name in the manifest.
     pub name: String,
-    /// BLAKE3 of the component, lowercase hexadecimal.
+    /// BLAKE3 of the component, lowercase hexadecimal; empty for a pure supervisor, which has none.
     pub component: String,
     /// BLAKE3 of the manifest, lowercase hexadecimal.
     pub manifest: String,
@@ -114,6 +114,8 @@ pub enum Origin {
     Given,
     /// From the last good state of the life before.
     LastGood,
+    /// From the snapshot that its manifest names.
+    Snapshot,
 }
 
 /// A life began.
@@ -249,7 +251,11 @@ mod tests {
             ExitReason::Completed { data: Some(Bytes::from_static(b"x")) },
             ExitReason::Stopped,
             ExitReason::TimedOut { limit: std::time::Duration::from_millis(1500) },
-            ExitReason::Escalated { child: ActorId::from_parts(1, [1; 10]), reason: "trapped".into() },
+            ExitReason::Escalated {
+                child: ActorId::from_parts(1, [1; 10]),
+                reason: "trapped".into(),
+                clean: true,
+            },
         ];
         for reason in reasons {
             let exited = Exited { incarnation: Incarnation::FIRST, reason };

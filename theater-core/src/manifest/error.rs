@@ -73,7 +73,7 @@ pub enum ManifestErrorKind {
         message: String,
     },
     /// A key that nothing reads.
-    #[error("unknown key `{key}` in {table}; known are: {known}")]
+    #[error("unknown key `{key}` in {table}{}; known are: {known}", meant(near))]
     UnknownKey {
         /// The key.
         key: String,
@@ -81,6 +81,8 @@ pub enum ManifestErrorKind {
         table: String,
         /// The keys that are known there.
         known: String,
+        /// A known one that looks like it.
+        near: Option<String>,
     },
     /// A key that has to be there.
     #[error("missing key `{key}` in {table}")]
@@ -118,6 +120,18 @@ pub enum ManifestErrorKind {
         /// The other.
         other: String,
     },
+    /// What a manifest says about supervision does not go together.
+    #[error(transparent)]
+    Rule(#[from] SupervisionRule),
+    /// A declared child's manifest cannot be used.
+    #[error("child `{id}`: {error}")]
+    Child {
+        /// The child's id.
+        id: String,
+        /// What is wrong, and where.
+        #[source]
+        error: Box<ManifestError>,
+    },
     /// A handler that this runtime does not provide.
     #[error("handler `{handler}` is not provided by this runtime; it provides {provided}")]
     HandlerNotProvided {
@@ -125,5 +139,79 @@ pub enum ManifestErrorKind {
         handler: &'static str,
         /// Those that it provides.
         provided: String,
+    },
+}
+
+fn meant(near: &Option<String>) -> String {
+    near.as_ref().map(|near| format!(", did you mean `{near}`?")).unwrap_or_default()
+}
+
+/// A rule about supervision that a manifest breaks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SupervisionRule {
+    /// OTP: `bad_combination`.
+    #[error(
+        "a significant child must not be permanent, because it is always started again; set `restart` to \
+         \"transient\" or \"temporary\""
+    )]
+    SignificantPermanent,
+    /// OTP: `bad_combination`.
+    #[error(
+        "a significant child has no effect while [supervision] `auto_shutdown` is \"never\"; set it to \
+         \"any-significant\" or \"all-significant\""
+    )]
+    SignificantNever,
+    /// OTP: `duplicate_child_name`.
+    #[error("child `{id}` stands in line {first} already; ids must differ among siblings")]
+    DuplicateChild {
+        /// The id.
+        id: String,
+        /// The line of the first.
+        first: u32,
+    },
+    /// A child is a reference to a manifest or a manifest itself.
+    #[error(
+        "child `{id}` needs `manifest`, the path of its own manifest, or an inline one: `component`, or `children` \
+         for a pure supervisor"
+    )]
+    NothingToStart {
+        /// The id.
+        id: String,
+    },
+    /// OTP: `bad_start_spec`.
+    #[error(
+        "a simple-one-for-one supervisor starts its children at run time: it may declare one, the template, but \
+         declares {found}"
+    )]
+    Templates {
+        /// How many there are.
+        found: usize,
+    },
+    /// There is nothing to restart from.
+    #[error(
+        "`restart_from` = \"snapshot\" needs `snapshot`, the path of the state to start from, in the manifest of the child"
+    )]
+    NoSnapshot,
+    /// What a pure supervisor has no use for.
+    #[error("`{key}` has no use without `component`: a manifest without one is a pure supervisor")]
+    PureSupervisor {
+        /// The key.
+        key: &'static str,
+    },
+    /// `max` below `min`.
+    #[error("`max` of a backoff must not be below its `min`")]
+    BackoffRange,
+    /// A manifest that declares itself.
+    #[error("cyclic manifests: {path}")]
+    Cycle {
+        /// From one to itself.
+        path: String,
+    },
+    /// A tree that is too deep.
+    #[error("the declared tree is deeper than {limit} levels")]
+    TooDeep {
+        /// The limit.
+        limit: usize,
     },
 }

@@ -1,13 +1,13 @@
 //! The schema of manifests: which keys there are, and what each may be.
 
+mod children;
+mod supervision;
+
 use toml::de::DeTable;
 
 use super::error::{ManifestError, ManifestErrorKind};
 use super::read::{Reader, Text, Value};
-use super::{
-    ChildSpec, HandlerKind, HandlerSpec, Limits, MailboxOverflow, Manifest, RestartPolicy, Shutdown,
-    SupervisionSpec,
-};
+use super::{ChildSpecKeys, HandlerKind, HandlerSpec, Limits, MailboxOverflow, Manifest, SupervisionRule};
 
 pub(super) fn manifest(origin: &str, text: &str) -> Result<Manifest, ManifestError> {
     let text = Text { origin, text };
@@ -19,24 +19,60 @@ pub(super) fn manifest(origin: &str, text: &str) -> Result<Manifest, ManifestErr
         }
     })?;
     let mut root = Reader::new(text, document.get_ref(), "the manifest", None);
-    let manifest = Manifest {
-        name: root.require("name")?.name()?,
-        component: component(&mut root)?,
-        version: optional(&mut root, "version", Value::string)?.map(ToOwned::to_owned),
-        description: optional(&mut root, "description", Value::string)?.map(ToOwned::to_owned),
-        long_description: optional(&mut root, "long_description", Value::string)?.map(ToOwned::to_owned),
-        save_chain: optional(&mut root, "save_chain", Value::boolean)?,
-        init_state: optional(&mut root, "init_state", Value::name)?,
-        handlers: handlers(&mut root)?,
-        limits: section(&mut root, "limits", limits)?,
-        child_spec: section(&mut root, "child_spec", child_spec)?,
-        supervision: section(&mut root, "supervision", supervision)?,
-    };
+    let mut manifest = body(&mut root, None, 0)?;
+    if let Some(value) = root.get("child_spec") {
+        let mut table = value.table("[child_spec]")?;
+        manifest.child_spec = children::child_spec(&mut table)?;
+        table.finish()?;
+        children::check_child_spec(&value, &manifest)?;
+    }
     // Templates of the original system carried it; nothing ever read it.
     root.get("interface").map(|interface| interface.table("[interface]")).transpose()?;
     permission_policy(&mut root)?;
     root.finish()?;
     Ok(manifest)
+}
+
+/// What a manifest has, whether it is a file or stands in an entry of `[[children]]`, which has a name already.
+fn body(table: &mut Reader<'_>, name: Option<&str>, depth: usize) -> Result<Manifest, ManifestError> {
+    let name = match (table.get("name"), name) {
+        (None, Some(name)) => name.to_owned(),
+        _ => table.require("name")?.name()?,
+    };
+    let supervision_given = table.get("supervision").is_some();
+    let manifest = Manifest {
+        name,
+        component: component(table)?,
+        version: optional(table, "version", Value::string)?.map(ToOwned::to_owned),
+        description: optional(table, "description", Value::string)?.map(ToOwned::to_owned),
+        long_description: optional(table, "long_description", Value::string)?.map(ToOwned::to_owned),
+        save_chain: optional(table, "save_chain", Value::boolean)?,
+        init_state: optional(table, "init_state", Value::path)?,
+        snapshot: optional(table, "snapshot", Value::path)?,
+        handlers: handlers(table)?,
+        limits: section(table, "limits", limits)?,
+        child_spec: ChildSpecKeys::default(),
+        supervision: section(table, "supervision", supervision::supervision)?,
+        children: children::children(table, depth)?,
+    };
+    if manifest.component.is_none() {
+        if manifest.children.is_empty() && !supervision_given {
+            table.require("component")?;
+        }
+        no_component(table)?;
+    }
+    children::check_children(table, &manifest)?;
+    Ok(manifest)
+}
+
+/// A pure supervisor is refused what only a component has a use for: whoever gives it expects an effect.
+fn no_component(table: &mut Reader<'_>) -> Result<(), ManifestError> {
+    for key in ["handlers", "handler", "init_state", "snapshot"] {
+        if let Some(value) = table.get(key) {
+            return Err(value.breaks(SupervisionRule::PureSupervisor { key }));
+        }
+    }
+    Ok(())
 }
 
 fn optional<'a, T>(
@@ -61,15 +97,11 @@ fn section<'a, T: Default>(
 }
 
 /// The original system called it `component_path` before, and `package` after, its component years.
-fn component(root: &mut Reader<'_>) -> Result<String, ManifestError> {
-    match root.either(&["component", "package", "component_path"])? {
-        Some(value) => {
-            value.string().map(ToOwned::to_owned).and_then(|reference| match reference.is_empty() {
-                true => Err(value.invalid("must name a component")),
-                false => Ok(reference),
-            })
-        }
-        None => root.require("component").map(|_| String::new()),
+fn component(table: &mut Reader<'_>) -> Result<Option<String>, ManifestError> {
+    let Some(value) = table.either(&["component", "package", "component_path"])? else { return Ok(None) };
+    match value.string()? {
+        "" => Err(value.invalid("must name a component")),
+        reference => Ok(Some(reference.to_owned())),
     }
 }
 
@@ -93,36 +125,6 @@ fn set<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }
-}
-
-fn child_spec(table: &mut Reader<'_>) -> Result<ChildSpec, ManifestError> {
-    let mut spec = ChildSpec::default();
-    let policies = [
-        ("permanent", RestartPolicy::Permanent),
-        ("transient", RestartPolicy::Transient),
-        ("temporary", RestartPolicy::Temporary),
-    ];
-    set(&mut spec.restart, optional(table, "restart", |value| value.word(&policies))?);
-    set(&mut spec.shutdown, optional(table, "shutdown", shutdown)?);
-    Ok(spec)
-}
-
-fn shutdown(value: &Value<'_>) -> Result<Shutdown, ManifestError> {
-    match value.string() {
-        Ok("kill") => Ok(Shutdown::Kill),
-        Ok("infinity") => Ok(Shutdown::Infinity),
-        Ok(text) if !text.starts_with(|first: char| first.is_ascii_digit()) => {
-            Err(value.invalid("must be \"kill\", \"infinity\" or a duration such as \"5s\""))
-        }
-        _ => value.duration().map(Shutdown::After),
-    }
-}
-
-fn supervision(table: &mut Reader<'_>) -> Result<SupervisionSpec, ManifestError> {
-    let mut spec = SupervisionSpec::default();
-    set(&mut spec.intensity, optional(table, "intensity", |value| value.count(0..=u32::MAX))?);
-    set(&mut spec.period, optional(table, "period", Value::positive_duration)?);
-    Ok(spec)
 }
 
 /// Both dialects: `[[handlers]]` with `[handlers.config]`, and `[[handler]]` with the settings beside `type`.

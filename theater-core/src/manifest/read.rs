@@ -8,7 +8,9 @@ use bytesize::ByteSize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ManifestError, ManifestErrorKind};
+use super::Thousandths;
+use super::error::{ManifestError, ManifestErrorKind, SupervisionRule};
+use super::nearest::nearest;
 
 /// A manifest's text, to find lines in.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +91,19 @@ impl<'a> Reader<'a> {
         Ok(found)
     }
 
+    /// Where the table begins.
+    pub(super) fn line(&self) -> u32 {
+        self.offset.map_or(1, |offset| self.text.line(offset))
+    }
+
+    /// A rule that the table as a whole breaks.
+    pub(super) fn breaks(&self, rule: SupervisionRule) -> ManifestError {
+        match self.offset {
+            Some(offset) => self.text.error_at(offset, rule.into()),
+            None => ManifestError::new(self.text.origin, rule.into()),
+        }
+    }
+
     /// Fails if there is a key that nothing has asked for.
     pub(super) fn finish(self) -> Result<(), ManifestError> {
         match self.table.iter().find(|(key, _)| !self.asked.contains(key.get_ref().as_ref())) {
@@ -96,11 +111,10 @@ impl<'a> Reader<'a> {
             Some((key, _)) => {
                 let known = self.asked.iter().copied().collect::<Vec<_>>().join(", ");
                 let known = if known.is_empty() { "none".to_owned() } else { known };
-                let kind = ManifestErrorKind::UnknownKey {
-                    key: key.get_ref().to_string(),
-                    table: self.name.clone(),
-                    known,
-                };
+                let near = nearest(key.get_ref(), self.asked.iter().copied()).map(ToOwned::to_owned);
+                let key_text = key.get_ref().to_string();
+                let kind =
+                    ManifestErrorKind::UnknownKey { key: key_text, table: self.name.clone(), known, near };
                 Err(self.text.error_at(key.span().start, kind))
             }
         }
@@ -178,6 +192,37 @@ impl<'a> Value<'a> {
             .ok_or_else(|| self.invalid(format!("must be from {} to {}", range.start(), range.end())))
     }
 
+    /// A number with at most three decimals.
+    pub(super) fn thousandths(&self, range: RangeInclusive<u32>) -> Result<Thousandths, ManifestError> {
+        let value = match self.value.get_ref() {
+            DeValue::Integer(_) => {
+                u32::try_from(self.integer()?).ok().and_then(|value| value.checked_mul(1_000))
+            }
+            DeValue::Float(value) => {
+                value.as_str().replace('_', "").parse::<f64>().ok().and_then(thousandths)
+            }
+            _ => return Err(self.wrong_type("a number")),
+        };
+        value.filter(|value| range.contains(value)).map(Thousandths).ok_or_else(|| {
+            let text = |value: &u32| format!("{}", f64::from(*value) / 1_000.0);
+            self.invalid(format!("must be a number from {} to {}", text(range.start()), text(range.end())))
+        })
+    }
+
+    /// A rule that this value breaks.
+    pub(super) fn breaks(&self, rule: SupervisionRule) -> ManifestError {
+        self.text.error_at(self.offset(), rule.into())
+    }
+
+    /// A path, or whatever else names a file to the source.
+    pub(super) fn path(&self) -> Result<String, ManifestError> {
+        match self.string()? {
+            "" => Err(self.invalid("must name a file")),
+            path if path.contains('\n') => Err(self.invalid("must be a path without line breaks")),
+            path => Ok(path.to_owned()),
+        }
+    }
+
     /// A duration as people write it.
     pub(super) fn duration(&self) -> Result<Duration, ManifestError> {
         if let DeValue::Integer(_) = self.value.get_ref() {
@@ -221,7 +266,10 @@ impl<'a> Value<'a> {
         let text = self.string()?;
         words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
             let known: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-            self.invalid(format!("must be one of {}", known.join(", ")))
+            let meant = nearest(text, words.iter().map(|(word, _)| *word))
+                .map(|near| format!("; did you mean \"{near}\"?"))
+                .unwrap_or_default();
+            self.invalid(format!("must be one of {}{meant}", known.join(", ")))
         })
     }
 
@@ -244,4 +292,10 @@ impl<'a> Value<'a> {
     pub(super) fn strings(&self) -> Result<Vec<String>, ManifestError> {
         self.array()?.map(|value| value.string().map(ToOwned::to_owned)).collect()
     }
+}
+
+fn thousandths(value: f64) -> Option<u32> {
+    let value = (value * 1_000.0).round();
+    // The cast is exact within this range, and a NaN is outside of it.
+    (0.0..=f64::from(u32::MAX)).contains(&value).then_some(value as u32)
 }

@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use theater_core::error::printable;
 use theater_core::{
-    ActorError, ActorId, ActorInfo, Authority, Bytes, Caller, ChainEvent, EventKind, EventRange, RestartFrom,
-    SpawnRequest, StartFrom, StopMode,
+    ActorError, ActorId, ActorInfo, Authority, Bytes, Caller, ChainEvent, EventKind, EventRange, ExitReason,
+    ManifestRef, RestartFrom, SpawnRequest, StartFrom, StopMode,
 };
 use tokio::time::timeout;
 
-use super::SupervisorHost;
+use super::{SupervisorHost, lock};
 use crate::driver::{Command, grace};
 use crate::error::Result;
 use crate::event::{SupervisorCall, SupervisorEvent, SupervisorOutcome};
+use crate::machine::{By, Request, Target};
 
 impl SupervisorHost {
-    /// Starts a child from a manifest and waits until its `init` has ended.
+    /// Starts a child from a manifest and waits until its `init` has ended. Under simple-one-for-one the template's id
+    /// stands for its manifest and child spec.
     ///
     /// # Errors
     /// The real reason why it does not run; nothing is left of it then.
@@ -72,14 +74,14 @@ impl SupervisorHost {
     pub async fn restart_child(&self, caller: &Caller, child_id: &str) -> Result<()> {
         let work = async {
             let child = self.own_child(caller, child_id).await?;
-            let limit = self.inner.deadline.saturating_add(grace(child.child_spec.shutdown.into()));
+            let limit = self.inner.settings.deadline.saturating_add(grace(child.child_spec.shutdown.into()));
             let restarting = async {
-                let command = |reply| Command::Restart { child: child.clone(), reply };
-                match self.command(caller.id, command).await {
+                match self.call(caller.id, Request::Renew(Target::Actor(child.clone())), None).await {
                     Some(verdict) => verdict,
                     None => {
                         let by = Authority::Parent(caller.id);
-                        caller.runtime.restart(by, child.id, RestartFrom::LastGood).await.map(|info| info.id)
+                        let restarted = caller.runtime.restart(by, child.id, RestartFrom::LastGood).await;
+                        restarted.map(|info| info.id)
                     }
                 }
             };
@@ -99,9 +101,9 @@ impl SupervisorHost {
         let work = async {
             let child = self.own_child(caller, child_id).await?;
             let mode: StopMode = child.child_spec.shutdown.into();
-            let limit = self.inner.deadline.saturating_add(grace(mode));
+            let limit = self.inner.settings.deadline.saturating_add(grace(mode));
             let stopping = async {
-                match self.command(caller.id, |reply| Command::Stop { child: child.clone(), reply }).await {
+                match self.call(caller.id, Request::Terminate(Target::Actor(child.clone())), None).await {
                     Some(verdict) => verdict.map(drop),
                     None => caller.runtime.stop(Authority::Parent(caller.id), child.id, mode).await.map(drop),
                 }
@@ -150,13 +152,41 @@ impl SupervisorHost {
         manifest: String,
         start: StartFrom,
     ) -> Result<ActorId, ActorError> {
-        let request = SpawnRequest::new(Some(caller.id), manifest).start(start);
-        let direct = request.clone();
-        match self.command(caller.id, |reply| Command::Start { request, reply }).await {
+        let (spawn, child_spec) = match self.inner.template(&manifest) {
+            Some(template) => {
+                let manifest = ManifestRef::embedded(&*template.id, template.manifest.clone());
+                let spawn = SpawnRequest::new(Some(caller.id), manifest).child_spec(template.child_spec);
+                (spawn.start(start), Some(template.child_spec))
+            }
+            None => (SpawnRequest::new(Some(caller.id), manifest).start(start), None),
+        };
+        let request = Request::Start { id: None, child_spec };
+        match self.call(caller.id, request, Some(spawn.clone())).await {
             // The supervisor has the deadline: it alone can give up a start so that nothing is left of it.
             Some(verdict) => verdict,
-            None => self.limited("spawn", caller.runtime.spawn(direct)).await.map(|info| info.id),
+            None => self.limited("spawn", caller.runtime.spawn(spawn)).await.map(|info| info.id),
         }
+    }
+
+    /// Asks the supervisor of `caller`; `None` if none was started.
+    async fn call(
+        &self,
+        caller: ActorId,
+        request: Request,
+        spawn: Option<SpawnRequest>,
+    ) -> Option<Result<ActorId, ActorError>> {
+        if *lock(&self.inner.started) != Some(caller) {
+            return None;
+        }
+        let by = By::Guest;
+        let verdict = self.inner.ask(|reply| Command::Call { by, request, spawn, reply }).await;
+        Some(match verdict {
+            Some(Ok(Some(id))) => Ok(id),
+            // It ended itself before it ran, which it may; but there is no child to name.
+            Some(Ok(None)) => Err(ActorError::StartFailed { reason: ExitReason::Completed { data: None } }),
+            Some(Err(error)) => Err(error.into()),
+            None => Err(ActorError::ShuttingDown),
+        })
     }
 
     /// The only way from a text that a guest gave to a child. Whoever is not an own child gets one and the same answer.
@@ -201,7 +231,7 @@ impl SupervisorHost {
         operation: &'static str,
         work: impl Future<Output = Result<T, ActorError>>,
     ) -> Result<T, ActorError> {
-        within(operation, self.inner.deadline, work).await
+        within(operation, self.inner.settings.deadline, work).await
     }
 }
 

@@ -1,203 +1,538 @@
-//! The children of one machine, in start order.
+//! The children of one machine, in start order, with what can be asked about them kept as they change.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::hash::BuildHasher;
+use std::sync::Arc;
 
-use theater_core::manifest::RestartPolicy;
-use theater_core::{ActorId, ActorInfo, ChildSpec, ExitReason, Incarnation};
+use hashbrown::HashTable;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use theater_core::{
+    ActorId, ChildSpec, ChildType, ExitReason, Incarnation, RestartFrom, RestartPolicy, Shutdown,
+};
 
-use super::{CallId, ChildKey, unknown_spec};
+use super::{By, CallId, ChildKey, Tick};
 
 /// What is being done with a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// A start or restart is under way: for this call, or by rule.
-    Starting { call: Option<CallId> },
+    /// A start or restart is under way.
+    Starting(Why),
     /// It runs.
     Running,
-    /// A restart has failed and will be tried again. OTP: `restarting`.
+    /// A restart waits for its time. OTP: `restarting`.
     Restarting,
-    /// A stop is under way: for this call, or because the supervisor ends.
-    Stopping { call: Option<CallId> },
+    /// A stop is under way.
+    Stopping(Why),
     /// It does not run. OTP: `undefined`.
     Down,
+    /// Its child spec is gone, and it is in no list any more; only the exit of its last life has not come yet.
+    Gone,
+    /// Nobody's place.
+    Free,
+}
+
+/// Why something is done with a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Somebody asked for it: [`Cold::call`].
+    Call(By),
+    /// The supervisor begins: it is a declared child's turn.
+    Begin,
+    /// Its exit demands it.
+    Rule,
+    /// It belongs to a group that is restarted. `again` when it refused to stop once.
+    Group { again: bool },
+    /// The supervisor ends. `again` when it refused to stop once.
+    Ending { again: bool },
+}
+
+impl Phase {
+    pub(super) fn is_busy(self) -> bool {
+        matches!(self, Self::Starting(_) | Self::Stopping(_))
+    }
+
+    /// Whether it has a process in OTP's sense: it runs, or is about to.
+    fn is_occupied(self) -> bool {
+        matches!(self, Self::Starting(_) | Self::Running | Self::Restarting | Self::Stopping(_))
+    }
+
+    fn is_listed(self) -> bool {
+        !matches!(self, Self::Gone | Self::Free)
+    }
 }
 
 /// A call that waits until the operation on its child has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Waiting {
-    Restart(CallId),
-    Stop(CallId),
+pub(super) struct Waiting {
+    pub(super) call: CallId,
+    pub(super) by: By,
+    pub(super) what: What,
 }
 
+/// What a call wants of a child that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    Start,
+    Stop,
+    Restart,
+    Renew,
+    Delete,
+}
+
+/// How often a child crashed without a call that succeeded, from where its restarts start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Stuck {
+    pub(super) crashes: u16,
+    /// Whether restarts start from `init` because the restored state led to crashes.
+    pub(super) initial: bool,
+}
+
+/// What every decision about a child needs, in one line of the processor's cache: with many children it is fetching
+/// them that costs.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Child {
-    /// `None` until its first start is answered.
+    /// `None` until a first start has succeeded.
     pub(super) id: Option<ActorId>,
-    pub(super) spec: ChildSpec,
+    pub(super) phase: Phase,
+    pub(super) restart: RestartPolicy,
+    pub(super) child_type: ChildType,
+    pub(super) significant: bool,
+    /// Where a restart starts from, as its child spec says.
+    pub(super) origin: RestartFrom,
     /// The life that runs or ran last.
     pub(super) incarnation: Incarnation,
-    pub(super) phase: Phase,
-    /// The last life whose exit was taken.
+    /// The last life whose exit was dealt with.
     pub(super) seen: Incarnation,
-    /// The last life that was ended by a stop: its exit is no news.
-    pub(super) answered: Incarnation,
-    /// Whether the exit came while a stop was under way.
-    pub(super) exited: bool,
-    pub(super) last_reason: ExitReason,
-    pub(super) waiting: VecDeque<Waiting>,
+    /// The last life of whose end the guest was told, or of which it need not be.
+    pub(super) told: Incarnation,
+    pub(super) stuck: Stuck,
+    /// Whether this life was restored from an earlier state: only such lives count as stuck.
+    pub(super) restored: bool,
+    pub(super) is_named: bool,
+    /// Whether the group that is being restarted has it.
+    pub(super) grouped: bool,
+    /// Whether the manifest declares it, so that the beginning starts it.
+    pub(super) declared: bool,
+    /// Whether the start under way is the one that `start_child` asked for: if it fails, the child spec is not kept.
+    pub(super) new: bool,
+    /// Whether the start under way was given up.
+    pub(super) abandoned: bool,
+    /// Whether its child spec was given with it; else it is what the runtime says.
+    pub(super) spec_given: bool,
+    generation: u32,
+}
+
+/// The rest of what is known about a child.
+#[derive(Debug)]
+pub(super) struct Cold {
+    pub(super) name: Option<Arc<str>>,
+    pub(super) shutdown: Shutdown,
+    /// When the last life began.
+    pub(super) since: Tick,
+    /// Counts waits for a restart: a time that comes for an earlier one is nothing.
+    pub(super) attempt: u32,
+    /// Restarts in a row, for the backoff.
+    pub(super) failures: u32,
+    /// The call that asked for the operation under way, where one did.
+    pub(super) call: CallId,
+    /// Why it has to be started again, while that waits.
+    pub(super) last_reason: Option<Arc<ExitReason>>,
+    /// An exit that came while a stop was under way: if the stop is refused, the rules deal with it.
+    pub(super) absorbed: Option<Box<(Arc<ExitReason>, Option<bool>)>>,
+    waiting: Option<Box<VecDeque<Waiting>>>,
+    next: u32,
+    previous: u32,
 }
 
 impl Child {
-    pub(super) fn starting(call: CallId) -> Self {
-        Self {
-            id: None,
-            spec: unknown_spec(),
-            incarnation: Incarnation(0),
-            phase: Phase::Starting { call: Some(call) },
-            seen: Incarnation(0),
-            answered: Incarnation(0),
-            exited: false,
-            last_reason: ExitReason::Stopped,
-            waiting: VecDeque::new(),
+    pub(super) fn is_temporary(&self) -> bool {
+        self.restart == RestartPolicy::Temporary
+    }
+
+    /// Whether its last life is known to have ended, whatever the phase says.
+    pub(super) fn has_ended(&self) -> bool {
+        self.told >= self.incarnation
+    }
+
+    /// Where its next life starts from.
+    pub(super) fn restart_from(&self) -> RestartFrom {
+        if self.stuck.initial { RestartFrom::Initial } else { self.origin }
+    }
+
+    fn counts(&self) -> Counts {
+        let listed = self.phase.is_listed();
+        Counts {
+            specs: usize::from(listed),
+            active: usize::from(matches!(self.phase, Phase::Running | Phase::Stopping(_))),
+            supervisors: usize::from(listed && self.child_type == ChildType::Supervisor),
+            occupied: usize::from(self.phase.is_occupied()),
+            significant: usize::from(self.significant && self.phase.is_occupied()),
+            busy: usize::from(self.phase.is_busy()),
+            unanswered: usize::from(self.id.is_none() && matches!(self.phase, Phase::Starting(_))),
         }
     }
 }
 
-/// Children by key, which is start order, and by id.
-#[derive(Debug, Default)]
-pub(super) struct Children {
-    by_key: BTreeMap<ChildKey, Child>,
-    by_id: HashMap<ActorId, ChildKey>,
-    next: u64,
+/// How many children are what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Counts {
+    pub(super) specs: usize,
+    pub(super) active: usize,
+    pub(super) supervisors: usize,
+    /// Children that run, wait for a restart, or are being started or stopped.
+    pub(super) occupied: usize,
+    /// Significant ones of those.
+    pub(super) significant: usize,
+    /// Children on which an operation is under way.
+    pub(super) busy: usize,
     /// First starts that have not been answered.
-    unanswered: usize,
-    /// Exits of children that are not known yet. Emptied when no start is under way.
-    early: HashMap<ActorId, (Incarnation, ExitReason)>,
+    pub(super) unanswered: usize,
+}
+
+impl Counts {
+    fn replace(&mut self, old: Self, new: Self) {
+        let change = |count: &mut usize, old: usize, new: usize| *count = *count + new - old;
+        change(&mut self.specs, old.specs, new.specs);
+        change(&mut self.active, old.active, new.active);
+        change(&mut self.supervisors, old.supervisors, new.supervisors);
+        change(&mut self.occupied, old.occupied, new.occupied);
+        change(&mut self.significant, old.significant, new.significant);
+        change(&mut self.busy, old.busy, new.busy);
+        change(&mut self.unanswered, old.unanswered, new.unanswered);
+    }
+}
+
+fn hash(id: ActorId) -> u64 {
+    FxBuildHasher.hash_one(id)
+}
+
+/// No child.
+const NONE: u32 = u32::MAX;
+
+/// A child's place in memory. Valid until the child is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Slot(u32);
+
+/// Children by place, linked in start order; every lookup is O(1).
+#[derive(Debug)]
+pub(super) struct Children {
+    slots: Vec<Child>,
+    cold: Vec<Cold>,
+    free: Vec<u32>,
+    head: u32,
+    tail: u32,
+    /// Places by the hash of the actor. The actors themselves are in the places, which a decision needs anyway: so the
+    /// table stays small enough for the processor's cache.
+    by_actor: HashTable<u32>,
+    by_name: FxHashMap<Arc<str>, u32>,
+    counts: Counts,
+    /// Exits that came before the answer to a start.
+    early: FxHashMap<ActorId, Early>,
+}
+
+/// An exit that came before the answer to a start.
+#[derive(Debug)]
+pub(super) struct Early {
+    pub(super) incarnation: Incarnation,
+    pub(super) reason: Arc<ExitReason>,
+    pub(super) progressed: Option<bool>,
+}
+
+impl Default for Children {
+    fn default() -> Self {
+        Self {
+            slots: Vec::new(),
+            cold: Vec::new(),
+            free: Vec::new(),
+            head: NONE,
+            tail: NONE,
+            by_actor: HashTable::new(),
+            by_name: FxHashMap::default(),
+            counts: Counts::default(),
+            early: FxHashMap::default(),
+        }
+    }
 }
 
 impl Children {
-    pub(super) fn len(&self) -> usize {
-        self.by_key.len()
-    }
-
-    pub(super) fn get(&self, key: ChildKey) -> Option<&Child> {
-        self.by_key.get(&key)
-    }
-
-    pub(super) fn get_mut(&mut self, key: ChildKey) -> Option<&mut Child> {
-        self.by_key.get_mut(&key)
-    }
-
-    pub(super) fn key(&self, id: ActorId) -> Option<ChildKey> {
-        self.by_id.get(&id).copied()
-    }
-
-    pub(super) fn last_mut(&mut self) -> Option<(ChildKey, &mut Child)> {
-        self.by_key.iter_mut().next_back().map(|(key, child)| (*key, child))
+    pub(super) fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// Adds a child at the end of the start order.
-    pub(super) fn add(&mut self, child: Child) -> ChildKey {
-        self.next += 1;
-        let key = ChildKey(self.next);
-        self.unanswered += usize::from(child.id.is_none());
-        self.by_key.insert(key, child);
-        key
-    }
-
-    /// The key of a child; one that this machine does not keep is added as it is.
-    pub(super) fn adopt(&mut self, info: &ActorInfo) -> ChildKey {
-        if let Some(key) = self.key(info.id) {
-            return key;
-        }
-        let mut child = Child::starting(CallId(0));
-        child.id = Some(info.id);
-        child.spec = info.child_spec;
-        child.incarnation = info.incarnation;
-        child.phase = Phase::Running;
-        if info.status.is_ended() {
-            child.phase = Phase::Down;
-            child.seen = info.incarnation;
-        }
-        let key = self.add(child);
-        self.by_id.insert(info.id, key);
-        key
-    }
-
-    /// Gives a child its id.
-    pub(super) fn name(&mut self, key: ChildKey, id: ActorId) {
-        let Some(child) = self.by_key.get_mut(&key) else { return };
-        if child.id.is_none() {
-            child.id = Some(id);
-            self.unanswered -= 1;
-        }
-        self.by_id.insert(id, key);
-    }
-
-    pub(super) fn remove(&mut self, key: ChildKey) {
-        let Some(child) = self.by_key.remove(&key) else { return };
-        match child.id {
-            Some(id) => {
-                self.by_id.remove(&id);
-                self.early.remove(&id);
-            }
-            None => self.unanswered -= 1,
-        }
-    }
-
-    /// Forgets a child that will not live again by any rule, once its exit has come. OTP deletes the spec of a temporary
-    /// child that ended.
-    pub(super) fn forget_if_over(&mut self, key: ChildKey) {
-        let over = self.get(key).is_some_and(|child| {
-            child.phase == Phase::Down
-                && child.waiting.is_empty()
-                && child.spec.restart == RestartPolicy::Temporary
-                && child.seen >= child.incarnation
+    pub(super) fn add(&mut self, name: Option<Arc<str>>, spec: ChildSpec, phase: Phase) -> Slot {
+        let index = self.free.pop().unwrap_or_else(|| {
+            u32::try_from(self.slots.len()).ok().filter(|index| *index != NONE).expect("memory ends before")
         });
-        if over {
-            self.remove(key);
+        let child = Child {
+            id: None,
+            phase,
+            restart: spec.restart,
+            child_type: spec.child_type,
+            significant: spec.significant,
+            origin: spec.restart_from,
+            incarnation: Incarnation(0),
+            seen: Incarnation(0),
+            told: Incarnation(0),
+            stuck: Stuck::default(),
+            restored: false,
+            is_named: name.is_some(),
+            grouped: false,
+            declared: false,
+            new: false,
+            abandoned: false,
+            spec_given: false,
+            generation: self.slots.get(index as usize).map_or(0, |old| old.generation.wrapping_add(1)),
+        };
+        let cold = Cold {
+            name: name.clone(),
+            shutdown: spec.shutdown,
+            since: Tick(0),
+            attempt: 0,
+            failures: 0,
+            call: CallId(0),
+            last_reason: None,
+            absorbed: None,
+            waiting: None,
+            next: NONE,
+            previous: self.tail,
+        };
+        self.counts.replace(Counts::default(), child.counts());
+        match (self.slots.get_mut(index as usize), self.cold.get_mut(index as usize)) {
+            (Some(place), Some(cold_place)) => (*place, *cold_place) = (child, cold),
+            _ => {
+                self.slots.push(child);
+                self.cold.push(cold);
+            }
         }
+        match self.tail {
+            NONE => self.head = index,
+            tail => self.cold[tail as usize].next = index,
+        }
+        self.tail = index;
+        if let Some(name) = name {
+            self.by_name.insert(name, index);
+        }
+        Slot(index)
+    }
+
+    pub(super) fn get(&self, slot: Slot) -> &Child {
+        &self.slots[slot.0 as usize]
+    }
+
+    /// The rest of what is known about a child.
+    pub(super) fn cold(&self, slot: Slot) -> &Cold {
+        &self.cold[slot.0 as usize]
+    }
+
+    pub(super) fn cold_mut(&mut self, slot: Slot) -> &mut Cold {
+        &mut self.cold[slot.0 as usize]
+    }
+
+    /// Its name. Most children of large supervisors have none.
+    pub(super) fn name(&self, slot: Slot) -> Option<Arc<str>> {
+        if self.get(slot).is_named { self.cold(slot).name.clone() } else { None }
+    }
+
+    /// Its child spec.
+    pub(super) fn spec(&self, slot: Slot) -> ChildSpec {
+        let child = self.get(slot);
+        ChildSpec::new(child.restart)
+            .with_shutdown(self.cold(slot).shutdown)
+            .with_type(child.child_type)
+            .with_significant(child.significant)
+            .with_restart_from(child.origin)
+    }
+
+    pub(super) fn set_spec(&mut self, slot: Slot, spec: &ChildSpec) {
+        self.cold_mut(slot).shutdown = spec.shutdown;
+        self.update(slot, |child| {
+            child.restart = spec.restart;
+            child.child_type = spec.child_type;
+            child.significant = spec.significant;
+            child.origin = spec.restart_from;
+        });
+    }
+
+    /// A child, to change what no count depends on. [`update`](Self::update) is for the rest.
+    pub(super) fn get_mut(&mut self, slot: Slot) -> &mut Child {
+        &mut self.slots[slot.0 as usize]
+    }
+
+    /// Changes a child and the counts with it.
+    pub(super) fn update(&mut self, slot: Slot, change: impl FnOnce(&mut Child)) {
+        let child = &mut self.slots[slot.0 as usize];
+        let old = child.counts();
+        change(child);
+        let new = child.counts();
+        self.counts.replace(old, new);
+    }
+
+    pub(super) fn set_phase(&mut self, slot: Slot, phase: Phase) {
+        self.update(slot, |child| child.phase = phase);
+    }
+
+    /// Gives a child its actor.
+    pub(super) fn name_actor(&mut self, slot: Slot, id: ActorId) {
+        if self.get(slot).id == Some(id) {
+            return;
+        }
+        self.unlink_actor(slot);
+        self.update(slot, |child| child.id = Some(id));
+        let slots = &self.slots;
+        let hash_of = |index: &u32| slots[*index as usize].id.map_or(0, hash);
+        self.by_actor.insert_unique(hash(id), slot.0, hash_of);
+    }
+
+    fn unlink_actor(&mut self, slot: Slot) {
+        let Some(id) = self.get(slot).id else { return };
+        if let Ok(entry) = self.by_actor.find_entry(hash(id), |index| *index == slot.0) {
+            entry.remove();
+        }
+    }
+
+    /// Takes its actor from a child: the runtime has lost it.
+    pub(super) fn lose_actor(&mut self, slot: Slot) {
+        self.unlink_actor(slot);
+        if let Some(id) = self.get(slot).id {
+            self.early.remove(&id);
+        }
+        self.update(slot, |child| {
+            child.id = None;
+            child.incarnation = Incarnation(0);
+            child.seen = Incarnation(0);
+            child.told = Incarnation(0);
+        });
+    }
+
+    pub(super) fn key(&self, slot: Slot) -> ChildKey {
+        ChildKey(u64::from(self.get(slot).generation) << 32 | u64::from(slot.0 + 1))
+    }
+
+    /// The child of a key, unless it is gone.
+    pub(super) fn slot(&self, key: ChildKey) -> Option<Slot> {
+        let index = u32::try_from(key.0 & u64::from(u32::MAX)).ok()?.checked_sub(1)?;
+        let child = self.slots.get(index as usize)?;
+        let same = u64::from(child.generation) == key.0 >> 32 && child.phase != Phase::Free;
+        same.then_some(Slot(index))
+    }
+
+    /// The child that this actor is, gone ones included.
+    pub(super) fn of_actor(&self, id: ActorId) -> Option<Slot> {
+        let is_it = |index: &u32| self.slots[*index as usize].id == Some(id);
+        self.by_actor.find(hash(id), is_it).copied().map(Slot)
+    }
+
+    pub(super) fn of_name(&self, name: &str) -> Option<Slot> {
+        self.by_name.get(name).copied().map(Slot)
+    }
+
+    pub(super) fn first(&self) -> Option<Slot> {
+        (self.head != NONE).then_some(Slot(self.head))
+    }
+
+    pub(super) fn last(&self) -> Option<Slot> {
+        (self.tail != NONE).then_some(Slot(self.tail))
+    }
+
+    pub(super) fn after(&self, slot: Slot) -> Option<Slot> {
+        let next = self.cold(slot).next;
+        (next != NONE).then_some(Slot(next))
+    }
+
+    pub(super) fn before(&self, slot: Slot) -> Option<Slot> {
+        let previous = self.cold(slot).previous;
+        (previous != NONE).then_some(Slot(previous))
+    }
+
+    /// All listed children, in start order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Slot> {
+        std::iter::successors(self.first(), |slot| self.after(*slot))
+    }
+
+    /// Takes a child out of the list. Its exit may still have to come; then its place stays until it has.
+    pub(super) fn remove(&mut self, slot: Slot) {
+        let (next, previous) = (self.cold(slot).next, self.cold(slot).previous);
+        match previous {
+            NONE => self.head = next,
+            previous => self.cold[previous as usize].next = next,
+        }
+        match next {
+            NONE => self.tail = previous,
+            next => self.cold[next as usize].previous = previous,
+        }
+        let cold = self.cold_mut(slot);
+        (cold.next, cold.previous) = (NONE, NONE);
+        if let Some(name) = cold.name.take() {
+            self.by_name.remove(&name);
+        }
+        self.set_phase(slot, Phase::Gone);
+        self.free_if_over(slot);
+    }
+
+    /// Frees the place of a child that is gone once nothing more can come of it.
+    pub(super) fn free_if_over(&mut self, slot: Slot) {
+        let child = self.get(slot);
+        if child.phase != Phase::Gone || child.seen < child.incarnation {
+            return;
+        }
+        if let Some(id) = child.id {
+            self.unlink_actor(slot);
+            self.early.remove(&id);
+        }
+        let cold = self.cold_mut(slot);
+        (cold.last_reason, cold.absorbed, cold.waiting) = (None, None, None);
+        self.set_phase(slot, Phase::Free);
+        self.free.push(slot.0);
+    }
+
+    pub(super) fn wait(&mut self, slot: Slot, waiting: Waiting) {
+        self.cold_mut(slot).waiting.get_or_insert_default().push_back(waiting);
+    }
+
+    pub(super) fn has_waiting(&self, slot: Slot) -> bool {
+        self.cold(slot).waiting.as_ref().is_some_and(|waiting| !waiting.is_empty())
+    }
+
+    pub(super) fn next_waiting(&mut self, slot: Slot) -> Option<Waiting> {
+        self.cold_mut(slot).waiting.as_mut()?.pop_front()
+    }
+
+    /// Takes all calls that wait for a child, in the order of the children.
+    pub(super) fn take_waiting(&mut self) -> Vec<CallId> {
+        let slots: Vec<_> = self.iter().filter(|slot| self.cold(*slot).waiting.is_some()).collect();
+        let mut calls = Vec::new();
+        for slot in slots {
+            let waiting = self.cold_mut(slot).waiting.take();
+            calls.extend(waiting.into_iter().flat_map(|waiting| *waiting).map(|waiting| waiting.call));
+        }
+        calls
     }
 
     /// Keeps an exit that came before the answer to its start. `false` if it can be of no such child.
-    pub(super) fn keep_early_exit(
-        &mut self,
-        id: ActorId,
-        incarnation: Incarnation,
-        reason: &ExitReason,
-    ) -> bool {
-        let expected = self.unanswered > 0 || self.by_id.contains_key(&id);
+    pub(super) fn keep_early(&mut self, id: ActorId, early: Early) -> bool {
+        let expected = self.counts.unanswered > 0 || self.of_actor(id).is_some();
         if expected {
-            self.early.insert(id, (incarnation, reason.clone()));
+            self.early.insert(id, early);
         }
         expected
     }
 
+    pub(super) fn take_early(&mut self, id: ActorId) -> Option<Early> {
+        // Most starts have none, and most machines at most times none at all.
+        if self.early.is_empty() { None } else { self.early.remove(&id) }
+    }
+
     /// Takes the exits that turned out to be of no child that was being started.
-    pub(super) fn take_strangers(&mut self) -> Vec<(ActorId, Incarnation, ExitReason)> {
-        if self.unanswered > 0 || self.early.is_empty() {
+    pub(super) fn take_strangers(&mut self) -> Vec<(ActorId, Early)> {
+        if self.early.is_empty() || self.counts.unanswered > 0 {
             return Vec::new();
         }
-        let by_id = &self.by_id;
-        let strangers = self.early.extract_if(|id, _| !by_id.contains_key(id));
-        let mut strangers: Vec<_> =
-            strangers.map(|(id, (incarnation, reason))| (id, incarnation, reason)).collect();
+        let known: Vec<_> = self.early.keys().copied().filter(|id| self.of_actor(*id).is_some()).collect();
+        let mut strangers: Vec<_> = self.early.extract_if(|id, _| !known.contains(id)).collect();
         // A map has no order, and the machine must not depend on one.
-        strangers.sort_by_key(|(id, ..)| *id);
+        strangers.sort_by_key(|(id, _)| *id);
         strangers
-    }
-
-    pub(super) fn take_early_exit(&mut self, id: ActorId) -> Option<(Incarnation, ExitReason)> {
-        self.early.remove(&id)
-    }
-
-    /// Takes all calls that wait, in the order of the children.
-    pub(super) fn take_waiting(&mut self) -> Vec<CallId> {
-        let waiting = self.by_key.values_mut().flat_map(|child| child.waiting.drain(..));
-        waiting
-            .map(|waiting| match waiting {
-                Waiting::Restart(call) | Waiting::Stop(call) => call,
-            })
-            .collect()
     }
 }

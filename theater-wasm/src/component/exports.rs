@@ -23,7 +23,7 @@ pub(crate) use supervisor_handlers::WitActorError;
 macro_rules! exports {
     ($($field:ident: $interface:literal, $name:literal, $params:ty => $result:ty;)*) => {
         /// Where a component's exports are. All but `init` may be missing.
-        #[derive(Debug, Clone)]
+        #[derive(Debug, Clone, Default)]
         pub(crate) struct ExportIndices {
             $(pub(crate) $field: Option<ComponentExportIndex>,)*
         }

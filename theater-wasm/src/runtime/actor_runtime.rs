@@ -8,7 +8,7 @@ use theater_core::{
 };
 
 use super::WasmRuntime;
-use super::end::asked_reason;
+use super::end::{Then, asked_reason};
 use super::entry::Phase;
 
 #[async_trait]
@@ -22,8 +22,12 @@ impl ActorRuntime for WasmRuntime {
         let _turn = entry.starts.lock().await;
         let live = !matches!(entry.core().phase, Phase::Ended { .. });
         if live {
-            let mode = entry.manifest.child_spec.shutdown.into();
-            self.inner.end_tree(&entry, mode, asked_reason(mode)).await;
+            // If this is given up half way nobody will start the next life: its mailbox must not wait for it.
+            let guard = super::end::Finalize::new(&self.inner, &entry);
+            let mode = entry.child_spec.shutdown.into();
+            self.inner.end_tree(&entry, mode, asked_reason(mode), Then::Start).await;
+            entry.core().asked = true;
+            guard.keep();
         }
         self.inner.start_again(&entry, from).await?;
         Ok(entry.info())
@@ -36,7 +40,12 @@ impl ActorRuntime for WasmRuntime {
             Authority::Parent(_) if parent_ends => ExitReason::ParentStopped,
             _ => asked_reason(mode),
         };
-        Ok(self.inner.end_tree(&entry, mode, reason).await)
+        Ok(self.inner.end_tree(&entry, mode, reason, Then::Nothing).await)
+    }
+
+    async fn halt(&self, by: Authority, id: ActorId, mode: StopMode) -> Result<ExitReason, ActorError> {
+        let entry = self.inner.target(by, id)?;
+        Ok(self.inner.end_tree(&entry, mode, asked_reason(mode), Then::Start).await)
     }
 
     async fn info(&self, by: Authority, id: ActorId) -> Result<ActorInfo, ActorError> {

@@ -2,6 +2,7 @@
 //! is told in order.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use theater_core::event::payload::{Exited, Origin, encode};
 use theater_core::{
-    ActorError, ActorHandle, ChildExit, EventKind, ExitReason, HandlerKind, Incarnation, ShutdownController,
+    ActorError, ActorHandle, ChildExit, Escalation, EventKind, ExitReason, Incarnation, ShutdownController,
     StopMode,
 };
 use theater_supervisor::{SupervisorError, SupervisorHost};
@@ -21,6 +22,14 @@ use super::life::{Driver, Life, LifeControl};
 use super::{Inner, LifecycleKind};
 
 type Started = oneshot::Sender<Result<(), ExitReason>>;
+
+/// What comes after the end of a life that somebody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    Nothing,
+    /// The next life, soon: the mailbox is kept.
+    Start,
+}
 
 impl Inner {
     /// Begins the next life of an actor that has none.
@@ -39,6 +48,7 @@ impl Inner {
             incarnation,
             control: Arc::clone(&control),
             supervisor,
+            progressed: AtomicBool::new(false),
         };
         tokio::spawn(whole_life(life, start, inboxes, started));
         Ok(control)
@@ -58,10 +68,12 @@ impl Inner {
         }
         let mut core = entry.core();
         let mut inboxes = core.inboxes.take().ok_or(ActorError::StillRunning { id: entry.id })?;
-        core.automatic = matches!(core.phase, Phase::Ended { awaiting: true, .. });
+        let asked = std::mem::take(&mut core.asked);
+        core.automatic = !asked && matches!(core.phase, Phase::Ended { awaiting: true, .. });
         core.incarnation = core.incarnation.next();
         core.phase = Phase::Starting;
         core.closing = false;
+        core.halting = false;
         core.life = Some(Arc::clone(control));
         // What happened to the children of an earlier life is no news for this one.
         entry.exits.clear();
@@ -87,22 +99,23 @@ impl Inner {
         entry: &Arc<Entry>,
         control: &Arc<LifeControl>,
     ) -> Option<SupervisorHost> {
-        if !entry.manifest.has_handler(HandlerKind::Supervisor) {
+        if !entry.manifest.supervises() {
             return None;
         }
         let host = SupervisorHost::builder()
             .supervision(entry.manifest.supervision)
+            .children(entry.declared.iter().cloned())
             .deadline(entry.limits().host_deadline)
             .build();
         let (shutdown, receiver) = ShutdownController::new();
         let handle = ActorHandle::new(entry.id, Arc::new(self.outer()));
         // Attached here and not in the task: `init` may spawn children before the task is first polled.
         let driving = host.start(handle, receiver);
-        let ended = Arc::clone(control);
+        let (ended, escalation) = (Arc::clone(control), entry.manifest.supervision.escalation);
         let task = tokio::spawn(async move {
             match AssertUnwindSafe(driving).catch_unwind().await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => ended.kill(gave_up(error)),
+                Ok(Err(error)) => ended.kill(cause_of_end(error, escalation)),
                 Err(panic) => ended.kill(ExitReason::HostPanicked { message: panic_message(&*panic) }),
             }
         });
@@ -116,9 +129,10 @@ impl Inner {
         entry: &'a Arc<Entry>,
         mode: StopMode,
         reason: ExitReason,
+        then: Then,
     ) -> BoxFuture<'a, ExitReason> {
         Box::pin(async move {
-            let Some(control) = self.begin_ending(entry) else { return self.ended_reason(entry) };
+            let Some(control) = self.begin_ending(entry, then) else { return self.ended_reason(entry) };
             let deadline = match mode {
                 StopMode::Graceful(grace) => Some(Instant::now() + grace),
                 StopMode::Infinity => None,
@@ -140,14 +154,18 @@ impl Inner {
         })
     }
 
-    /// Decides that an actor ends. `None` if it has ended already: then it is final, nobody will start it again.
-    fn begin_ending(&self, entry: &Arc<Entry>) -> Option<Arc<LifeControl>> {
+    /// Decides that an actor ends. `None` if it has ended already: then it is final, nobody will start it again, unless
+    /// that is what comes next.
+    fn begin_ending(&self, entry: &Arc<Entry>, then: Then) -> Option<Arc<LifeControl>> {
+        let mut was_awaiting = false;
         let control = {
             let mut core = entry.core();
             core.closing = true;
+            core.halting = then == Then::Start;
             match &mut core.phase {
+                Phase::Ended { .. } if then == Then::Start => return None,
                 Phase::Ended { awaiting, .. } => {
-                    *awaiting = false;
+                    was_awaiting = std::mem::take(awaiting);
                     None
                 }
                 phase => {
@@ -160,6 +178,9 @@ impl Inner {
         };
         if control.is_none() {
             self.empty_mailbox(entry);
+        }
+        if was_awaiting {
+            self.retire(entry);
         }
         control
     }
@@ -192,13 +213,13 @@ impl Inner {
         }
         loop {
             let Some(child) = self.latest_live_child(entry) else { return };
-            let own = child.manifest.child_spec.shutdown.into();
+            let own = child.child_spec.shutdown.into();
             let (mode, reason) = match (&kill, deadline) {
                 (Some(reason), _) => (StopMode::Kill, reason.clone()),
                 (None, None) => (own, ExitReason::ParentStopped),
                 (None, Some(deadline)) => (within(own, deadline), ExitReason::ParentStopped),
             };
-            self.end_tree(&child, mode, reason).await;
+            self.end_tree(&child, mode, reason, Then::Nothing).await;
         }
     }
 
@@ -223,7 +244,7 @@ impl Inner {
             tracing::error!(actor = %entry.id, %error, "could not record the end of a life");
         }
         entry.core().closing = true;
-        let clean = matches!(reason, ExitReason::Completed { .. });
+        let clean = reason.is_clean();
         let deadline = Instant::now() + if clean { self.config.orphan_deadline } else { Duration::ZERO };
         let kill = (!clean).then_some(ExitReason::ParentStopped);
         self.end_children(entry, &life.control, Some(deadline), kill).await;
@@ -234,7 +255,7 @@ impl Inner {
             let mut siblings = self.siblings(entry);
             let mut core = entry.core();
             // A restart that the supervisor tried and that failed is tried again; one that somebody asked for is not.
-            let awaiting = will_restart && (was_running || core.automatic);
+            let awaiting = core.halting || (will_restart && (was_running || core.automatic));
             core.phase = Phase::Ended { reason: reason.clone(), awaiting };
             core.life = None;
             core.inboxes = Some(inboxes);
@@ -252,7 +273,9 @@ impl Inner {
             let _ = request.reply.send(Err(ActorError::Ended { id: entry.id, reason: reason.clone() }));
         }
         if was_running {
-            let exit = ChildExit::new(entry.id, life.incarnation, reason);
+            let mut exit = ChildExit::new(entry.id, life.incarnation, reason);
+            // A pure supervisor makes no calls, so it cannot be stuck in one.
+            exit.progressed = entry.component.is_some().then(|| life.has_progressed());
             match &entry.parent {
                 Some(parent) => parent.exits.push(exit),
                 None => self.root_exits.push(exit),
@@ -269,13 +292,11 @@ impl Inner {
     fn will_restart(&self, entry: &Entry, reason: &ExitReason) -> bool {
         let Some(parent) = &entry.parent else { return false };
         let core = parent.core();
-        let supervised = parent.manifest.has_handler(HandlerKind::Supervisor)
+        let supervised = parent.manifest.supervises()
             && core.life.is_some()
             && !core.closing
             && !matches!(core.phase, Phase::Ended { .. });
-        supervised
-            && !reason.is_requested()
-            && theater_supervisor::restarts(entry.manifest.child_spec.restart, reason)
+        supervised && !reason.is_requested() && theater_supervisor::restarts(entry.child_spec.restart, reason)
     }
 
     /// Tells everybody who waits for an answer from the mailbox of an actor that will not live again.
@@ -328,7 +349,7 @@ impl Inner {
                 roots.children.values().rev().find(|root| !is_final(root)).cloned()
             };
             let Some(root) = latest else { return };
-            self.end_tree(&root, mode, asked_reason(mode)).await;
+            self.end_tree(&root, mode, asked_reason(mode), Then::Nothing).await;
         }
     }
 }
@@ -367,6 +388,30 @@ impl Siblings<'_> {
     fn ended(&mut self) {
         if let Self::Children(core) = self {
             core.live_children = core.live_children.saturating_sub(1);
+        }
+    }
+}
+
+/// Makes the end of a life final unless the next is begun.
+pub(super) struct Finalize<'a> {
+    inner: &'a Arc<Inner>,
+    entry: Option<&'a Arc<Entry>>,
+}
+
+impl<'a> Finalize<'a> {
+    pub(super) fn new(inner: &'a Arc<Inner>, entry: &'a Arc<Entry>) -> Self {
+        Self { inner, entry: Some(entry) }
+    }
+
+    pub(super) fn keep(mut self) {
+        self.entry = None;
+    }
+}
+
+impl Drop for Finalize<'_> {
+    fn drop(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            self.inner.begin_ending(entry, Then::Nothing);
         }
     }
 }
@@ -444,10 +489,20 @@ async fn finished_by(task: &mut tokio::task::JoinHandle<()>, deadline: Option<In
     }
 }
 
-fn gave_up(error: SupervisorError) -> ExitReason {
+/// As what an actor ends whose supervisor has ended.
+fn cause_of_end(error: SupervisorError, escalation: Escalation) -> ExitReason {
+    let clean = escalation == Escalation::Shutdown;
     match error {
         SupervisorError::ActorError(ActorError::Escalated { child, reason, .. }) => {
-            ExitReason::Escalated { child, reason: reason.to_string() }
+            ExitReason::Escalated { child, reason: reason.to_string(), clean }
+        }
+        SupervisorError::ActorError(ActorError::Poisoned { child, crashes, reason }) => {
+            let reason = format!("{reason}, {crashes} times in a row from its initial state");
+            ExitReason::Escalated { child, reason, clean }
+        }
+        SupervisorError::ActorError(ActorError::AutoShutdown { child }) => ExitReason::AutoShutdown { child },
+        SupervisorError::ActorError(error @ ActorError::ChildNotStarted { .. }) => {
+            ExitReason::StartFailed { error: error.to_string() }
         }
         other => ExitReason::HostPanicked { message: format!("the supervisor ended: {other}") },
     }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use theater_core::{
-    ActorError, ActorId, ActorInfo, ActorStatus, Bytes, ChildNotice, ExitQueue, ExitReason, HandlerKind,
-    Incarnation, LimitError, Limits, MailboxOverflow, Manifest,
+    ActorError, ActorId, ActorInfo, ActorStatus, Bytes, ChildNotice, ChildSpec, ExitQueue, ExitReason,
+    Incarnation, LimitError, Limits, LoadedChild, MailboxOverflow, Manifest,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -32,6 +32,15 @@ pub(super) enum Start {
     State(Option<Bytes>),
     /// The last good state, without `init`.
     LastGood(Option<Bytes>),
+    /// The snapshot that the manifest names, without `init`.
+    Snapshot(Option<Bytes>),
+}
+
+impl Start {
+    pub(super) fn state(&self) -> Option<&Bytes> {
+        let (Self::Init(state) | Self::State(state) | Self::LastGood(state) | Self::Snapshot(state)) = self;
+        state.as_ref()
+    }
 }
 
 /// One actor.
@@ -44,7 +53,14 @@ pub(super) struct Entry {
     /// Its place among its siblings: start order.
     pub(super) place: u64,
     pub(super) manifest: Arc<Manifest>,
-    pub(super) component: PreparedComponent,
+    /// `None`: a pure supervisor.
+    pub(super) component: Option<PreparedComponent>,
+    /// How its parent's supervisor treats it.
+    pub(super) child_spec: ChildSpec,
+    /// The children that each of its lives starts.
+    pub(super) declared: Arc<[LoadedChild]>,
+    /// What a restart from the snapshot starts from.
+    pub(super) snapshot: Option<Bytes>,
     /// What the first life started with, for a restart from the beginning.
     pub(super) first: Start,
     pub(super) chain: ChainLog,
@@ -53,7 +69,7 @@ pub(super) struct Entry {
     core: Mutex<Core>,
     good: Mutex<Good>,
     mailbox: mpsc::Sender<Envelope>,
-    /// Only where the manifest asks for supervision: nobody else is told anything.
+    /// Only where a component supervises: nobody else is told anything.
     notices: Option<mpsc::Sender<ChildNotice>>,
     waiting: Mutex<Waiting>,
     requests: AtomicU64,
@@ -87,6 +103,10 @@ pub(super) struct Core {
     pub(super) live_children: u32,
     /// Set from the moment an end was decided: nothing starts below any more.
     pub(super) closing: bool,
+    /// Whether the end that was decided is followed by another life soon: the mailbox is kept.
+    pub(super) halting: bool,
+    /// Whether somebody has asked for the next life, other than a supervisor by its rule.
+    pub(super) asked: bool,
     /// Whether the current life is one that the parent's supervisor started by its rule.
     pub(super) automatic: bool,
     /// Both inboxes while no life has them.
@@ -154,7 +174,10 @@ pub(super) struct EntryParts {
     pub(super) parent: Option<Arc<Entry>>,
     pub(super) place: u64,
     pub(super) manifest: Arc<Manifest>,
-    pub(super) component: PreparedComponent,
+    pub(super) component: Option<PreparedComponent>,
+    pub(super) child_spec: ChildSpec,
+    pub(super) declared: Arc<[LoadedChild]>,
+    pub(super) snapshot: Option<Bytes>,
     pub(super) first: Start,
     pub(super) chain: ChainLog,
 }
@@ -163,7 +186,7 @@ impl Entry {
     pub(super) fn new(parts: EntryParts) -> Arc<Self> {
         let capacity = usize::try_from(parts.manifest.limits.mailbox).unwrap_or(usize::MAX);
         let (mailbox, mailbox_out) = mpsc::channel(capacity.clamp(1, tokio::sync::Semaphore::MAX_PERMITS));
-        let supervises = parts.manifest.has_handler(HandlerKind::Supervisor);
+        let supervises = parts.manifest.supervises() && parts.component.is_some();
         let (notices, notices_out) = supervises.then(|| mpsc::channel(NOTICES)).unzip();
         Arc::new(Self {
             id: parts.id,
@@ -172,6 +195,9 @@ impl Entry {
             place: parts.place,
             manifest: parts.manifest,
             component: parts.component,
+            child_spec: parts.child_spec,
+            declared: parts.declared,
+            snapshot: parts.snapshot,
             first: parts.first,
             chain: parts.chain,
             exits: ExitQueue::new(),
@@ -184,6 +210,8 @@ impl Entry {
                 ended_children: BTreeSet::new(),
                 live_children: 0,
                 closing: false,
+                halting: false,
+                asked: false,
                 automatic: false,
                 inboxes: Some(Inboxes { mailbox: mailbox_out, notices: notices_out }),
             }),
@@ -226,7 +254,7 @@ impl Entry {
         };
         ActorInfo::new(self.id, self.parent_id(), &self.manifest.name, status)
             .with_incarnation(core.incarnation)
-            .with_child_spec(self.manifest.child_spec)
+            .with_child_spec(self.child_spec)
     }
 
     /// The last good state, or `None` if there has been none.
@@ -255,7 +283,7 @@ impl Entry {
         if let Some(size) = envelope.size().filter(|size| *size > self.limits().message) {
             return Err(LimitError::Message { size, limit: self.limits().message }.into());
         }
-        let guest = self.component.exports();
+        let guest = self.component.as_ref().map(PreparedComponent::exports);
         if let Some(export) = envelope.missing_export(guest) {
             return Err(ActorError::NoSuchExport { id: self.id, export });
         }

@@ -1,6 +1,7 @@
 //! One life of an actor: the task that owns its instance, from start to end.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use theater_core::event::payload::{self, Origin, Started};
 use theater_core::{
     ActorError, Bytes, ChildNotice, EventKind, ExitReason, Incarnation, LimitError, ShutdownController,
 };
+use theater_supervisor::SupervisorError;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +18,7 @@ use wasmtime::component::{ComponentNamedList, Func, Lift, Lower};
 use super::entry::{Entry, Inboxes, Start, lock};
 use super::mailbox::Envelope;
 use super::{Inner, Messenger};
-use crate::component::{Answer, ChannelAccept, NewState, WitActorError, WitErrorType};
+use crate::component::{Answer, ChannelAccept, NewState, PreparedComponent, WitActorError, WitErrorType};
 use crate::instance::{ActorInstance, InstantiateError};
 use crate::store::ActorStore;
 
@@ -99,6 +101,8 @@ pub(super) struct Life {
     pub(super) incarnation: Incarnation,
     pub(super) control: Arc<LifeControl>,
     pub(super) supervisor: Option<theater_supervisor::SupervisorHost>,
+    /// Whether a call other than `init` has succeeded.
+    pub(super) progressed: AtomicBool,
 }
 
 /// A life whose instance exists.
@@ -110,7 +114,12 @@ struct Running<'a> {
 }
 
 impl Life {
-    /// Lives: from the first event to the reason of the end. `started` is called once, when `init` has ended well.
+    pub(super) fn has_progressed(&self) -> bool {
+        self.progressed.load(Ordering::Relaxed)
+    }
+
+    /// Lives: from the first event to the reason of the end. `started` is called once, when `init` has ended well and the
+    /// declared children run.
     pub(super) async fn run(
         &self,
         start: Start,
@@ -132,26 +141,46 @@ impl Life {
             Start::Init(state) => (Origin::Init, state),
             Start::State(state) => (Origin::Given, state),
             Start::LastGood(state) => (Origin::LastGood, state),
+            Start::Snapshot(state) => (Origin::Snapshot, state),
         };
         let state_len = state.as_ref().map(|state| state.len() as u64);
         self.record(
             EventKind::STARTED,
             payload::encode(&Started { incarnation: self.incarnation, origin, state_len }),
         )?;
-        let instance = self.instantiate().await?;
+        let Some(component) = &self.entry.component else {
+            let mut running = Running { life: self, instance: None, state: None };
+            return running.serve(inboxes, || started(origin)).await;
+        };
+        let instance = self.instantiate(component).await?;
         let mut running = Running { life: self, instance: Some(instance), state };
         if origin == Origin::Init {
             let id = self.entry.id.to_string();
             let called = running.call_init(&id).await?;
             called.map_err(|error| ExitReason::InitFailed { error })?;
+            self.progressed.store(false, Ordering::Relaxed);
         } else {
             self.entry.commit(running.state.clone());
         }
-        started(origin);
-        running.serve(inboxes).await
+        running.serve(inboxes, || started(origin)).await
     }
 
-    async fn instantiate(&self) -> Result<ActorInstance, ExitReason> {
+    /// Starts the declared children, while the actor handles messages already: they may talk to it in their `init`.
+    async fn start_children(&self) -> Result<(), ExitReason> {
+        // A runtime asks for a supervisor wherever children are declared.
+        let Some(host) = self.supervisor.as_ref().filter(|_| !self.entry.declared.is_empty()) else {
+            return Ok(());
+        };
+        match host.start_children().await {
+            Ok(()) => Ok(()),
+            Err(SupervisorError::ActorError(error)) => {
+                Err(ExitReason::StartFailed { error: error.to_string() })
+            }
+            Err(error) => Err(ExitReason::StartFailed { error: error.to_string() }),
+        }
+    }
+
+    async fn instantiate(&self, component: &PreparedComponent) -> Result<ActorInstance, ExitReason> {
         let mut store = ActorStore::new(self.inner.caller(self.entry.id), *self.entry.limits())
             .with_messenger(Messenger::new(&self.inner, &self.entry, &self.control));
         if let Some(host) = &self.supervisor {
@@ -159,7 +188,7 @@ impl Life {
         }
         let mut instance = tokio::select! {
             biased;
-            made = self.entry.component.instantiate(store) => made.map_err(|error| match error {
+            made = component.instantiate(store) => made.map_err(|error| match error {
                 InstantiateError::Failed(reason) => reason,
                 other => ExitReason::StartFailed { error: other.to_string() },
             })?,
@@ -188,8 +217,19 @@ impl Life {
 type Called<T> = Result<T, String>;
 
 impl Running<'_> {
-    async fn serve(&mut self, inboxes: &mut Inboxes) -> Result<ExitReason, ExitReason> {
-        let control = &self.life.control;
+    async fn serve(
+        &mut self,
+        inboxes: &mut Inboxes,
+        started: impl FnOnce(),
+    ) -> Result<ExitReason, ExitReason> {
+        let (life, control) = (self.life, &self.life.control);
+        let mut started = Some(started);
+        let mut children = std::pin::pin!(life.start_children());
+        if life.entry.declared.is_empty()
+            && let Some(started) = started.take()
+        {
+            started();
+        }
         // Registered once, not for every message.
         let mut stopped = std::pin::pin!(control.stop.cancelled());
         loop {
@@ -201,6 +241,12 @@ impl Running<'_> {
             tokio::select! {
                 biased;
                 () = &mut stopped => return Ok(control.asked()),
+                begun = &mut children, if started.is_some() => {
+                    begun?;
+                    if let Some(started) = started.take() {
+                        started();
+                    }
+                }
                 Some(notice) = Inboxes::notice(&mut inboxes.notices) => self.handle_notice(notice).await?,
                 Some(envelope) = inboxes.mailbox.recv() => self.handle(envelope).await?,
             }
@@ -225,7 +271,12 @@ impl Running<'_> {
     /// Makes sure that there is an instance.
     async fn ready(&mut self) -> Result<&ActorInstance, ExitReason> {
         if self.instance.is_none() {
-            self.instance = Some(self.life.instantiate().await?);
+            let Some(component) = &self.life.entry.component else {
+                // Nothing is delivered to a pure supervisor.
+                let error = "a pure supervisor has no component".to_owned();
+                return Err(ExitReason::StartFailed { error });
+            };
+            self.instance = Some(self.life.instantiate(component).await?);
         }
         Ok(self.instance.as_ref().expect("made above"))
     }
@@ -259,6 +310,7 @@ impl Running<'_> {
         });
         self.life.record(EventKind::RETURN, payload)?;
         if called.is_ok() {
+            self.life.progressed.store(true, Ordering::Relaxed);
             self.life.entry.commit(self.state.clone());
         }
         Ok(called)

@@ -37,8 +37,10 @@ impl Envelope {
         }
     }
 
-    /// The export that handles it, if the component does not have it.
-    pub(super) fn missing_export(&self, exports: &ExportIndices) -> Option<&'static str> {
+    /// The export that handles it, if the component does not have it, or there is none.
+    pub(super) fn missing_export(&self, exports: Option<&ExportIndices>) -> Option<&'static str> {
+        let none = ExportIndices::default();
+        let exports = exports.unwrap_or(&none);
         let (index, name) = match self {
             Self::Send { .. } => (&exports.handle_send, "theater:simple/message-server-client.handle-send"),
             Self::Request { .. } => {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use theater_core::event::payload::{Genesis, encode};
 use theater_core::{
-    ActorError, ActorInfo, Bytes, ExitReason, HandlerKind, LimitError, LoadedManifest, Manifest,
-    ManifestError, ManifestErrorKind, RestartFrom, SpawnRequest, StartFrom,
+    ActorError, ActorInfo, AutoShutdown, Bytes, ChildSpec, ExitReason, HandlerKind, LimitError,
+    LoadedManifest, Manifest, ManifestError, ManifestErrorKind, RestartFrom, SpawnRequest, StartFrom,
+    SupervisionRule,
 };
 use tokio::sync::oneshot;
 
@@ -18,9 +19,11 @@ use crate::component::PreparedComponent;
 /// What a manifest refers to, fetched and checked.
 struct Resolved {
     loaded: LoadedManifest,
-    component: PreparedComponent,
+    component: Option<PreparedComponent>,
+    /// Empty for a pure supervisor.
     component_digest: String,
     initial: Option<Bytes>,
+    snapshot: Option<Bytes>,
 }
 
 impl Inner {
@@ -33,8 +36,12 @@ impl Inner {
         // Refused before anything is fetched; checked again when the child takes its place.
         self.check_room(parent.as_ref())?;
         let resolved = self.resolve(&request).await?;
+        let child_spec = request.child_spec.unwrap_or_else(|| resolved.loaded.manifest.spawned_spec());
+        if let Some(parent) = &parent {
+            check_significant(&parent.manifest, &resolved.loaded, child_spec)?;
+        }
         let first = first_start(&resolved, request.start)?;
-        let entry = self.create(parent, resolved, first.clone())?;
+        let entry = self.create(parent, resolved, child_spec, first.clone())?;
         let _turn = entry.starts.lock().await;
         let guard = Unregister { inner: self, entry: Some(Arc::clone(&entry)) };
         self.start_life(&entry, first).await?;
@@ -50,6 +57,7 @@ impl Inner {
     ) -> Result<(), ActorError> {
         let start = match (from, entry.good_state()) {
             (RestartFrom::LastGood, Some(state)) => Start::LastGood(state),
+            (RestartFrom::Snapshot, _) if entry.snapshot.is_some() => Start::Snapshot(entry.snapshot.clone()),
             _ => entry.first.clone(),
         };
         self.start_life(entry, start).await
@@ -96,20 +104,46 @@ impl Inner {
     }
 
     async fn resolve(&self, request: &SpawnRequest) -> Result<Resolved, ActorError> {
-        let loaded = self.source.manifest(&request.manifest).await?;
-        let manifest = &loaded.manifest;
+        let loaded = theater_core::load(&*self.source, &request.manifest).await?;
         check_handlers(&loaded)?;
         self.check_memory(&loaded)?;
-        let bytes = self.source.read(&loaded, &manifest.component).await?;
+        let (component, component_digest) = match &loaded.manifest.component {
+            Some(reference) => self.component(&loaded, reference).await?,
+            None => (None, String::new()),
+        };
+        let initial = self.file(&loaded, loaded.manifest.init_state.as_deref()).await?;
+        let snapshot = self.file(&loaded, loaded.manifest.snapshot.as_deref()).await?;
+        let limit = loaded.manifest.limits.state;
+        if let Some(size) = snapshot.as_ref().map(|state| state.len() as u64).filter(|size| *size > limit) {
+            return Err(LimitError::State { size, limit }.into());
+        }
+        Ok(Resolved { component, component_digest, initial, snapshot, loaded })
+    }
+
+    async fn component(
+        &self,
+        loaded: &LoadedManifest,
+        reference: &str,
+    ) -> Result<(Option<PreparedComponent>, String), ActorError> {
+        let bytes = self.source.read(loaded, reference).await?;
         let digest = self.components.digest(&bytes);
         let component = self
             .components
-            .prepare(&self.engine, manifest, digest, bytes)
+            .prepare(&self.engine, &loaded.manifest, digest, bytes)
             .await
-            .map_err(|kind| ActorError::Component { component: manifest.component.clone(), kind })?;
-        let initial = initial_state(&*self.source, &loaded).await?;
-        let component_digest = blake3::Hash::from_bytes(digest).to_hex().to_string();
-        Ok(Resolved { component, component_digest, initial, loaded })
+            .map_err(|kind| ActorError::Component { component: reference.to_owned(), kind })?;
+        Ok((Some(component), blake3::Hash::from_bytes(digest).to_hex().to_string()))
+    }
+
+    async fn file(
+        &self,
+        loaded: &LoadedManifest,
+        reference: Option<&str>,
+    ) -> Result<Option<Bytes>, ManifestError> {
+        match reference {
+            Some(reference) => self.source.read(loaded, reference).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     fn check_memory(&self, loaded: &LoadedManifest) -> Result<(), ManifestError> {
@@ -129,6 +163,7 @@ impl Inner {
         &self,
         parent: Option<Arc<Entry>>,
         resolved: Resolved,
+        child_spec: ChildSpec,
         first: Start,
     ) -> Result<Arc<Entry>, ActorError> {
         self.check_room(parent.as_ref())?;
@@ -154,6 +189,9 @@ impl Inner {
             place,
             manifest: Arc::clone(&resolved.loaded.manifest),
             component: resolved.component,
+            child_spec,
+            declared: Arc::clone(&resolved.loaded.children),
+            snapshot: resolved.snapshot,
             first,
             chain,
         }))
@@ -246,15 +284,18 @@ fn check_handlers(loaded: &LoadedManifest) -> Result<(), ManifestError> {
     }
 }
 
-async fn initial_state(
-    source: &dyn theater_core::ManifestSource,
+/// A significant child must be able to end its supervisor. For declared children this is known before anything starts;
+/// here it is for those that are spawned.
+fn check_significant(
+    parent: &Manifest,
     loaded: &LoadedManifest,
-) -> Result<Option<Bytes>, ManifestError> {
-    let manifest: &Manifest = &loaded.manifest;
-    match &manifest.init_state {
-        Some(reference) => source.read(loaded, reference).await.map(Some),
-        None => Ok(None),
+    spec: ChildSpec,
+) -> Result<(), ManifestError> {
+    let never = parent.supervision.auto_shutdown == AutoShutdown::Never;
+    if spec.significant && never && parent.supervises() {
+        return Err(ManifestError::new(&*loaded.origin, SupervisionRule::SignificantNever.into()));
     }
+    Ok(())
 }
 
 fn first_start(resolved: &Resolved, start: StartFrom) -> Result<Start, ActorError> {
@@ -265,8 +306,7 @@ fn first_start(resolved: &Resolved, start: StartFrom) -> Result<Start, ActorErro
         StartFrom::State(None) => Start::Init(initial),
     };
     let limit = resolved.loaded.manifest.limits.state;
-    let (Start::Init(state) | Start::State(state) | Start::LastGood(state)) = &start;
-    match state.as_ref().map(|state| state.len() as u64).filter(|size| *size > limit) {
+    match start.state().map(|state| state.len() as u64).filter(|size| *size > limit) {
         Some(size) => Err(LimitError::State { size, limit }.into()),
         None => Ok(start),
     }

@@ -47,7 +47,7 @@ fn stopping_what_has_ended_is_no_error() {
     bench.exited(1, 1, ExitReason::Completed { data: None });
     assert_eq!(bench.call_stop(7, 1), ["stop 1"]);
     assert_eq!(bench.stop_ended(1), ["reply 7: ok"]);
-    assert_eq!(bench.machine.child_count(), 1);
+    assert_eq!(bench.children(), 1);
 }
 
 #[test]
@@ -81,26 +81,29 @@ fn a_call_restarts_a_child_that_was_stopped() {
 fn a_temporary_child_that_was_forgotten_can_be_restarted_by_a_call() {
     let mut bench = Bench::with(0, &[Temporary]);
     bench.exited(1, 1, trapped());
-    assert_eq!(bench.machine.child_count(), 0);
+    assert_eq!(bench.children(), 0);
     let mut ended = info(1, 1, Temporary);
     ended.status = ActorStatus::Ended(trapped());
     let mut actions = Vec::new();
-    let call = Input::Call { call: CallId(7), request: Request::Restart(ended) };
+    let call = Input::Call { call: CallId(7), by: By::Guest, request: Request::Renew(Target::Actor(ended)) };
     bench.machine.step(Tick(bench.now), call, &mut actions);
     let [Action::Restart { child, id: found, .. }] = actions[..] else { panic!("{actions:?}") };
     assert_eq!(found, id(1));
-    let info = info(1, 2, Temporary);
-    assert_eq!(bench.step(Input::Started { child, info }), ["reply 7: ok"]);
+    bench.keys.insert(1, child);
+    assert_eq!(bench.started(1, 2), ["reply 7: ok"]);
     assert_eq!(bench.exited(1, 2, trapped()), ["notify 1.2 trapped", "report 1.2: leave"]);
-    assert_eq!(bench.machine.child_count(), 0);
+    assert_eq!(bench.children(), 0);
 }
 
 #[test]
 fn a_child_is_ended_as_its_child_spec_says() {
     let modes = [
-        (theater_core::Shutdown::Kill, StopMode::Kill),
-        (theater_core::Shutdown::Infinity, StopMode::Infinity),
-        (theater_core::Shutdown::After(Duration::from_secs(3)), StopMode::Graceful(Duration::from_secs(3))),
+        (theater_core::Shutdown::Kill, theater_core::StopMode::Kill),
+        (theater_core::Shutdown::Infinity, theater_core::StopMode::Infinity),
+        (
+            theater_core::Shutdown::After(Duration::from_secs(3)),
+            theater_core::StopMode::Graceful(Duration::from_secs(3)),
+        ),
     ];
     for (shutdown, expected) in modes {
         let mut spec = ChildSpec::new(Permanent);
@@ -108,7 +111,11 @@ fn a_child_is_ended_as_its_child_spec_says() {
         let info = info(1, 1, Permanent).with_child_spec(spec);
         let mut machine = Machine::new(SupervisionSpec::default());
         let mut actions = Vec::new();
-        machine.step(Tick(0), Input::Call { call: CallId(1), request: Request::Stop(info) }, &mut actions);
+        machine.step(
+            Tick(0),
+            Input::Call { call: CallId(1), by: By::Guest, request: Request::Terminate(Target::Actor(info)) },
+            &mut actions,
+        );
         assert!(matches!(actions[..], [Action::Stop { mode, .. }] if mode == expected), "{actions:?}");
     }
 }
@@ -120,7 +127,11 @@ fn a_restart_grants_the_grace_of_a_life_only_where_there_is_one() {
     let info = info(1, 1, Permanent).with_child_spec(spec);
     let mut machine = Machine::new(SupervisionSpec::new(9, Duration::from_secs(5)));
     let mut actions = Vec::new();
-    let restart = |call| Input::Call { call: CallId(call), request: Request::Restart(info.clone()) };
+    let restart = |call| Input::Call {
+        call: CallId(call),
+        by: By::Guest,
+        request: Request::Renew(Target::Actor(info.clone())),
+    };
     let mut mode_of = |input| {
         actions.clear();
         machine.step(Tick(0), input, &mut actions);
@@ -129,13 +140,23 @@ fn a_restart_grants_the_grace_of_a_life_only_where_there_is_one() {
             _ => None,
         })
     };
-    assert_eq!(mode_of(restart(1)), Some(StopMode::Infinity), "it runs");
+    assert_eq!(mode_of(restart(1)), Some(theater_core::StopMode::Infinity), "it runs");
     let error = ActorError::Unsupported { operation: "restart" };
     mode_of(Input::StartFailed { child: ChildKey(1), error });
-    assert_eq!(mode_of(restart(2)), Some(StopMode::Kill), "it is down");
-    mode_of(Input::Started { child: ChildKey(1), info: info.clone().with_incarnation(Incarnation(3)) });
-    let exit = Input::Exited { id: id(1), incarnation: Incarnation(3), reason: trapped() };
-    assert_eq!(mode_of(exit), Some(StopMode::Kill), "it has crashed");
+    assert_eq!(mode_of(restart(2)), Some(theater_core::StopMode::Kill), "it is down");
+    mode_of(Input::Started {
+        child: ChildKey(1),
+        id: info.id,
+        incarnation: Incarnation(3),
+        child_spec: info.child_spec,
+    });
+    let exit = Input::Exited {
+        id: id(1),
+        incarnation: Incarnation(3),
+        reason: Arc::new(trapped()),
+        progressed: None,
+    };
+    assert_eq!(mode_of(exit), Some(theater_core::StopMode::Kill), "it has crashed");
 }
 
 #[test]
@@ -161,7 +182,7 @@ fn a_temporary_child_is_kept_as_long_as_calls_wait_for_it() {
     assert!(bench.exited(1, 1, ExitReason::Stopped).is_empty());
     assert_eq!(bench.stop_ended(1), ["reply 1: ok", "restart 1"]);
     assert_eq!(bench.start_failed(1), ["reply 2: the actor did not start: init failed: no"]);
-    assert_eq!(bench.machine.child_count(), 0);
+    assert_eq!(bench.children(), 0);
 }
 
 #[test]

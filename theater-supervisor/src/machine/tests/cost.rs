@@ -15,10 +15,21 @@ fn bench(children: u64) -> Bench {
     let mut bench = Bench::new(u32::MAX);
     let mut actions = Vec::new();
     for child in 1..=children {
-        let call = Input::Call { call: CallId(child), request: Request::Start };
+        let call = Input::Call {
+            call: CallId(child),
+            by: By::Guest,
+            request: Request::Start { id: None, child_spec: None },
+        };
         bench.machine.step(Tick(0), call, &mut actions);
-        let info = info(child, 1, RestartPolicy::Permanent);
-        bench.machine.step(Tick(0), Input::Started { child: ChildKey(child), info }, &mut actions);
+        let Some(Action::Start { child: key, .. }) = actions.first() else { panic!("it is started") };
+        let started = Input::Started {
+            child: *key,
+            id: id(child),
+            incarnation: Incarnation(1),
+            child_spec: ChildSpec::new(RestartPolicy::Permanent),
+        };
+        bench.know(child, *key);
+        bench.machine.step(Tick(0), started, &mut actions);
         actions.clear();
     }
     bench

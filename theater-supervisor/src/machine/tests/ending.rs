@@ -13,7 +13,7 @@ fn giving_up_is_reported_and_stops_the_others_latest_first_and_one_at_a_time() {
     assert_eq!(bench.stop_ended(2), ["stop 1"]);
     assert_eq!(bench.stop_ended(1), ["finish: escalated by 3, trapped"]);
     assert!(bench.shutdown().is_empty());
-    assert_eq!(bench.machine.child_count(), 0);
+    assert_eq!(bench.children(), 0);
 }
 
 #[test]
@@ -44,20 +44,20 @@ fn a_restarted_child_keeps_its_place_and_a_new_one_goes_to_the_end() {
 }
 
 #[test]
-fn a_shutdown_waits_for_a_start_that_is_under_way_and_stops_what_it_started() {
+fn a_shutdown_gives_up_a_start_that_is_under_way_and_stops_what_started_all_the_same() {
     let mut bench = Bench::with(9, &[Permanent]);
     bench.call_start(7);
-    assert!(bench.shutdown().is_empty());
+    assert_eq!(bench.shutdown(), ["abandon 2"]);
     assert_eq!(bench.started(2, 1), ["reply 7: ok", "stop 2"]);
     assert_eq!(bench.stop_ended(2), ["stop 1"]);
     assert_eq!(bench.stop_ended(1), ["finish: shutdown"]);
 }
 
 #[test]
-fn a_shutdown_waits_for_a_restart_that_is_under_way_and_does_not_try_again() {
+fn a_shutdown_gives_up_a_restart_that_is_under_way_and_does_not_try_again() {
     let mut bench = Bench::with(9, &[Permanent, Permanent]);
     bench.exited(2, 1, trapped());
-    assert!(bench.shutdown().is_empty());
+    assert_eq!(bench.shutdown(), ["abandon 2"]);
     assert_eq!(bench.start_failed(2), ["stop 1"]);
     assert!(bench.retry(2).is_empty());
     assert_eq!(bench.stop_ended(1), ["finish: shutdown"]);
@@ -76,7 +76,7 @@ fn a_shutdown_waits_for_a_stop_that_is_under_way_and_answers_it() {
 fn an_operation_on_an_early_child_is_waited_for_when_its_turn_comes() {
     let mut bench = Bench::with(9, &[Permanent, Permanent]);
     bench.exited(1, 1, trapped());
-    assert_eq!(bench.shutdown(), ["stop 2"]);
+    assert_eq!(bench.shutdown(), ["abandon 1", "stop 2"]);
     assert!(bench.stop_ended(2).is_empty(), "child 1 is being started");
     assert_eq!(bench.started(1, 2), ["stop 1"]);
     assert_eq!(bench.stop_ended(1), ["finish: shutdown"]);
@@ -124,10 +124,12 @@ fn calls_while_the_supervisor_ends_are_refused_and_so_are_those_that_wait() {
 }
 
 #[test]
-fn a_stop_that_fails_while_the_supervisor_ends_does_not_hold_it_up() {
+fn a_stop_that_fails_while_the_supervisor_ends_is_tried_once_more_and_does_not_hold_it_up() {
     let mut bench = Bench::with(9, &[Permanent, Permanent]);
     bench.shutdown();
+    assert_eq!(bench.stop_refused(2), ["stop 2"], "once more, without asking it");
     assert_eq!(bench.stop_refused(2), ["stop 1"]);
+    assert_eq!(bench.stop_refused(1), ["stop 1"]);
     assert_eq!(bench.stop_refused(1), ["finish: shutdown"]);
 }
 

@@ -21,7 +21,7 @@ fn reasons() -> [ExitReason; 16] {
         ExitReason::EventTooLarge { size: 2, limit: 1 },
         ExitReason::MailboxOverflow { limit: 1 },
         ExitReason::HostPanicked { message: error() },
-        ExitReason::Escalated { child: id(9), reason: error() },
+        ExitReason::Escalated { child: id(9), reason: error(), clean: false },
         ExitReason::ChainFailed { error: error() },
     ]
 }
@@ -47,13 +47,26 @@ fn the_restart_table_holds_for_every_policy_and_reason() {
 fn a_report_says_what_was_decided_and_why() {
     let mut bench = Bench::with(3, &[Permanent]);
     let mut actions = Vec::new();
-    let exit = Input::Exited { id: id(1), incarnation: Incarnation(1), reason: trapped() };
-    bench.machine.step(Tick(0), exit, &mut actions);
-    let report = SupervisionReport {
-        child: id(1),
+    let exit = Input::Exited {
+        id: id(1),
         incarnation: Incarnation(1),
-        reason: trapped().to_string(),
-        decision: Decision::Restart { count: 1, intensity: 3, period_ms: PERIOD_MS },
+        reason: Arc::new(trapped()),
+        progressed: None,
+    };
+    bench.machine.step(Tick(0), exit, &mut actions);
+    let report = Report {
+        child: Some(id(1)),
+        child_id: None,
+        incarnation: Incarnation(1),
+        reason: Arc::new(trapped()),
+        decision: Decision::Restart {
+            count: 1,
+            intensity: 3,
+            period_ms: PERIOD_MS,
+            strategy: theater_core::Strategy::OneForOne,
+            siblings: 0,
+            from: theater_core::RestartFrom::LastGood,
+        },
     };
     assert!(
         actions.iter().any(|action| matches!(action, Action::Report(found) if *found == report)),
@@ -65,22 +78,21 @@ fn a_report_says_what_was_decided_and_why() {
 fn a_transient_child_that_ended_cleanly_stays_and_can_be_restarted() {
     let mut bench = Bench::with(0, &[Transient]);
     bench.exited(1, 1, ExitReason::Completed { data: None });
-    assert_eq!(bench.machine.child_count(), 1);
+    assert_eq!(bench.children(), 1);
     assert_eq!(bench.call_restart(7, 1), ["restart 1"]);
     assert_eq!(bench.started(1, 2), ["reply 7: ok"]);
-    assert_eq!(bench.machine.child_count(), 1);
+    assert_eq!(bench.children(), 1);
 }
 
 #[test]
 fn a_temporary_child_is_forgotten_when_it_ends() {
     let mut bench = Bench::with(0, &[Temporary, Temporary]);
     bench.exited(1, 1, trapped());
-    assert_eq!(bench.machine.child_count(), 1);
+    assert_eq!(bench.children(), 1);
     bench.call_stop(7, 2);
     bench.stop_ended(2);
-    assert_eq!(bench.machine.child_count(), 1, "its exit is still to come, and has to be known as its");
-    assert!(bench.exited(2, 1, ExitReason::Stopped).is_empty());
-    assert_eq!(bench.machine.child_count(), 0);
+    assert_eq!(bench.children(), 0);
+    assert!(bench.exited(2, 1, ExitReason::Stopped).is_empty(), "its exit is known as its, and no news");
 }
 
 #[test]
@@ -89,7 +101,7 @@ fn a_temporary_child_whose_end_is_told_before_the_end_of_its_stop_is_forgotten()
     assert_eq!(bench.call_stop(7, 1), ["stop 1"]);
     assert!(bench.exited(1, 1, ExitReason::Stopped).is_empty());
     assert_eq!(bench.stop_ended(1), ["reply 7: ok"]);
-    assert_eq!(bench.machine.child_count(), 0);
+    assert_eq!(bench.children(), 0);
 }
 
 #[test]
@@ -152,7 +164,8 @@ fn an_exit_of_an_older_life_that_is_told_late_changes_nothing() {
 fn an_exit_of_a_life_before_the_adoption_of_a_child_changes_nothing() {
     let mut bench = Bench::new(9);
     let stranger = info(1, 3, Permanent);
-    let call = Input::Call { call: CallId(7), request: Request::Stop(stranger) };
+    let call =
+        Input::Call { call: CallId(7), by: By::Guest, request: Request::Terminate(Target::Actor(stranger)) };
     assert_eq!(bench.step(call), ["stop 1"]);
     bench.stop_refused(1);
     assert!(bench.exited(1, 2, trapped()).is_empty());
@@ -169,7 +182,7 @@ fn an_exit_before_the_answer_to_the_first_start_is_kept_until_the_answer() {
         bench.call_start(7);
         assert!(bench.exited(1, 1, trapped()).is_empty());
         assert_eq!(bench.started(1, 1), expected);
-        assert_eq!(bench.machine.child_count(), usize::from(policy == Permanent));
+        assert_eq!(bench.children(), usize::from(policy == Permanent));
     }
 }
 
@@ -196,7 +209,7 @@ fn two_children_whose_exits_overtake_their_starts_do_not_mix() {
 fn the_end_of_a_child_that_was_started_past_the_supervisor_is_news_and_nothing_else() {
     let mut bench = Bench::with(0, &[Permanent]);
     assert_eq!(bench.exited(5, 1, trapped()), ["notify 5.1 trapped"]);
-    assert_eq!(bench.machine.child_count(), 1);
+    assert_eq!(bench.children(), 1);
 }
 
 #[test]
@@ -225,5 +238,5 @@ fn a_child_is_restarted_under_the_spec_that_it_was_last_started_with() {
     bench.exited(1, 1, trapped());
     bench.started(1, 2);
     assert_eq!(bench.exited(1, 2, trapped()), ["notify 1.2 trapped", "report 1.2: leave"]);
-    assert_eq!(bench.machine.child_count(), 0);
+    assert_eq!(bench.children(), 0);
 }

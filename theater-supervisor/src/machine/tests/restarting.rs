@@ -76,7 +76,7 @@ fn a_first_start_that_failed_is_not_tried_again_and_leaves_no_child() {
     let mut bench = Bench::new(9);
     bench.call_start(7);
     assert_eq!(bench.start_failed(1), ["reply 7: the actor did not start: init failed: no"]);
-    assert_eq!(bench.machine.child_count(), 0);
+    assert_eq!(bench.children(), 0);
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_restart_by_a_call_that_failed_is_not_tried_again_and_does_not_count() {
     bench.exited(1, 1, ExitReason::Stopped);
     assert_eq!(bench.start_failed(1), ["reply 7: the actor did not start: init failed: no"]);
     assert!(bench.retry(1).is_empty());
-    assert_eq!(bench.machine.child_count(), 2);
+    assert_eq!(bench.children(), 2);
     assert_eq!(bench.exited(2, 1, trapped())[1], "report 2.1: restart 1 of 1");
 }
 
