@@ -60,7 +60,16 @@ impl App {
 
     /// An error of starting the app, with the manifest's path in it such that the user can open it.
     pub(crate) fn explain(&self, error: ActorError) -> anyhow::Error {
-        let context = format!("could not start {}", self.path().display());
+        self.error(error, "could not start")
+    }
+
+    /// The same for an app that is only checked.
+    pub(crate) fn explain_check(&self, error: ActorError) -> anyhow::Error {
+        self.error(error, "could not check")
+    }
+
+    fn error(&self, error: ActorError, what: &str) -> anyhow::Error {
+        let context = format!("{what} {}", self.path().display());
         let error = match error {
             ActorError::Manifest(mut error) if error.origin == self.manifest => {
                 error.origin = self.path().display().to_string();

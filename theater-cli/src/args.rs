@@ -33,6 +33,14 @@ pub(crate) enum Command {
     #[command(after_help = exit_code::help())]
     Run(RunArgs),
 
+    /// Check whether an app could be started, without starting it
+    ///
+    /// Reads the whole tree that the manifest declares and checks all of it: manifests and the rules about them, components
+    /// with their imports and exports, initial states. Prints the tree; its last line is `ok: <n> actors`. What is wrong
+    /// is told on standard error, with file and line where one can be named.
+    #[command(after_help = exit_code::help())]
+    Check(CheckArgs),
+
     /// Check a file of event chains that `run --chain-out` wrote
     ///
     /// Needs nothing but the file: it recomputes every hash and checks that each chain is whole and that the chains agree
@@ -67,6 +75,22 @@ pub(crate) struct RunArgs {
     /// How long the tree may take to stop before the rest of it is killed, such as 500ms or 1m
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
     pub(crate) grace: Duration,
+}
+
+/// The arguments of `theater check`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct CheckArgs {
+    /// The manifest of the root actor
+    #[arg(value_name = "APP.toml")]
+    pub(crate) app: PathBuf,
+
+    /// The folder that manifests and components may come from, APP.toml included [default: its folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+
+    /// Print one JSON object with the outcome
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// The arguments of `theater verify`.

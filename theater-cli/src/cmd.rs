@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod check;
 pub(crate) mod run;
 mod summary;
 pub(crate) mod verify;

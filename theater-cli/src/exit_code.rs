@@ -53,7 +53,7 @@ impl Exit {
             Self::Success => "success",
             Self::NotVerified => "verify: the file is not what was recorded",
             Self::Usage => "the command line was not understood",
-            Self::NotStarted => "run: the app could not be started (manifest, component, init)",
+            Self::NotStarted => "run, check: the app could not be started (manifest, component, init)",
             Self::RootFailed => "run: the root actor ended with a failure",
             Self::Io => "a file could not be read or written",
             Self::Bug => "internal error: a bug of theater",

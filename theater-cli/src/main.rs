@@ -48,15 +48,18 @@ fn main() -> ExitCode {
 fn dispatch(args: Args) -> Result<Exit, Failure> {
     match args.command {
         Command::Verify(args) => cmd::verify::verify(&args),
-        Command::Run(run) => {
-            let runtime =
-                tokio::runtime::Builder::new_multi_thread().enable_all().build().or_exit(Exit::NotStarted)?;
-            let outcome = runtime.block_on(cmd::run::run(run, args.verbose));
-            // A component that is being compiled, or a reader that does not read, must not delay the end.
-            runtime.shutdown_background();
-            outcome
-        }
+        Command::Check(check) => block_on(cmd::check::check(check)),
+        Command::Run(run) => block_on(cmd::run::run(run, args.verbose)),
     }
+}
+
+fn block_on(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().or_exit(Exit::NotStarted)?;
+    let outcome = runtime.block_on(command);
+    // A component that is being compiled, or a reader that does not read, must not delay the end.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Diagnostics of the libraries go to standard error: warnings, and more with `-v`. `RUST_LOG` decides where `-v` does

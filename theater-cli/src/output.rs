@@ -15,6 +15,13 @@ pub(crate) fn diagnostic(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// Prints to standard output.
+pub(crate) fn data(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
 /// A lifecycle event, as far as it is shown.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen<'a> {

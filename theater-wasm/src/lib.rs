@@ -21,6 +21,7 @@ pub use engine::{ActorEngine, EngineConfig, EngineError};
 pub use instance::{ActorInstance, InstantiateError};
 pub use resolve::FileSource;
 pub use runtime::{
-    LifecycleEvent, LifecycleKind, LifecycleStream, RuntimeBuilder, RuntimeConfig, WasmRuntime, Watched,
+    CheckedActor, LifecycleEvent, LifecycleKind, LifecycleStream, RuntimeBuilder, RuntimeConfig, WasmRuntime,
+    Watched,
 };
 pub use store::ActorStore;

@@ -2,6 +2,7 @@
 
 mod actor_runtime;
 mod chain;
+mod check;
 mod config;
 mod end;
 mod entry;
@@ -26,6 +27,7 @@ use tokio::sync::broadcast;
 
 use crate::component::ComponentCache;
 use crate::engine::ActorEngine;
+pub use check::CheckedActor;
 pub use config::{RuntimeBuilder, RuntimeConfig};
 use entry::Entry;
 pub(crate) use messages::Messenger;

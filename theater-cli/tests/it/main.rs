@@ -1,6 +1,7 @@
 //! The built `theater` command, on real apps and real files.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod check;
 mod orders;
 mod refusals;
 mod signals;

@@ -17,7 +17,7 @@ use super::life::LifeControl;
 use crate::component::PreparedComponent;
 
 /// What a manifest refers to, fetched and checked.
-struct Resolved {
+pub(super) struct Resolved {
     loaded: LoadedManifest,
     component: Option<PreparedComponent>,
     /// Empty for a pure supervisor.
@@ -35,7 +35,8 @@ impl Inner {
         };
         // Refused before anything is fetched; checked again when the child takes its place.
         self.check_room(parent.as_ref())?;
-        let resolved = self.resolve(&request).await?;
+        let loaded = theater_core::load(&*self.source, &request.manifest).await?;
+        let resolved = self.resolve(loaded).await?;
         let child_spec = request.child_spec.unwrap_or_else(|| resolved.loaded.manifest.spawned_spec());
         if let Some(parent) = &parent {
             check_significant(&parent.manifest, &resolved.loaded, child_spec)?;
@@ -103,8 +104,8 @@ impl Inner {
         Ok(())
     }
 
-    async fn resolve(&self, request: &SpawnRequest) -> Result<Resolved, ActorError> {
-        let loaded = theater_core::load(&*self.source, &request.manifest).await?;
+    /// Fetches and checks what a manifest refers to.
+    pub(super) async fn resolve(&self, loaded: LoadedManifest) -> Result<Resolved, ActorError> {
         check_handlers(&loaded)?;
         self.check_memory(&loaded)?;
         let (component, component_digest) = match &loaded.manifest.component {
@@ -298,7 +299,7 @@ fn check_significant(
     Ok(())
 }
 
-fn first_start(resolved: &Resolved, start: StartFrom) -> Result<Start, ActorError> {
+pub(super) fn first_start(resolved: &Resolved, start: StartFrom) -> Result<Start, ActorError> {
     let initial = resolved.initial.clone();
     let start = match start {
         StartFrom::Init(given) => Start::Init(merge(initial, given)),

@@ -1,0 +1,55 @@
+//! Checking a tree without starting it.
+
+use std::sync::Arc;
+
+use theater_core::{ActorError, ChildSpec, LoadedManifest, Manifest, ManifestRef, StartFrom};
+
+use super::{Inner, WasmRuntime, spawn};
+
+/// One actor of a tree that was checked.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CheckedActor {
+    /// The ids on the way to it, from the root's children on; empty for the root.
+    pub path: Vec<Arc<str>>,
+    /// Its manifest.
+    pub manifest: Arc<Manifest>,
+    /// How its supervisor will treat it; `None` for the root.
+    pub child_spec: Option<ChildSpec>,
+    /// Why it could not be started.
+    pub problem: Option<ActorError>,
+}
+
+impl WasmRuntime {
+    /// Checks what a manifest declares, down to the last component, without starting anything: manifests, the rules
+    /// about them, handlers, components with their imports and exports, initial states and snapshots.
+    ///
+    /// Every actor of the declared tree is checked, parents before children, also if others could not be started.
+    ///
+    /// # Errors
+    /// If the tree itself is not known, because a manifest of it cannot be found, read or understood.
+    pub async fn check(&self, manifest: impl Into<ManifestRef>) -> Result<Vec<CheckedActor>, ActorError> {
+        let manifest = manifest.into();
+        let loaded = theater_core::load(&*self.inner.source, &manifest).await?;
+        let mut checked = Vec::new();
+        let mut waiting = vec![(Vec::new(), None, loaded)];
+        while let Some((path, child_spec, loaded)) = waiting.pop() {
+            // The stack gives the last back first.
+            for child in loaded.children.iter().rev() {
+                let path = [&path[..], &[Arc::clone(&child.id)]].concat();
+                waiting.push((path, Some(child.child_spec), child.manifest.clone()));
+            }
+            let manifest = Arc::clone(&loaded.manifest);
+            let problem = self.inner.check_one(loaded).await.err();
+            checked.push(CheckedActor { path, manifest, child_spec, problem });
+        }
+        Ok(checked)
+    }
+}
+
+impl Inner {
+    async fn check_one(&self, loaded: LoadedManifest) -> Result<(), ActorError> {
+        let resolved = self.resolve(loaded).await?;
+        spawn::first_start(&resolved, StartFrom::Init(None)).map(drop)
+    }
+}
