@@ -3,6 +3,7 @@
 mod callbacks;
 mod chains;
 mod commands;
+mod declared;
 mod documents;
 mod isolation;
 mod limits;
@@ -10,4 +11,6 @@ mod liveness;
 mod messages;
 mod refusals;
 mod seed;
+mod storm;
 mod support;
+mod tree;
