@@ -8,7 +8,7 @@ use theater_core::{
 };
 
 use super::WasmRuntime;
-use super::end::{Then, asked_reason};
+use super::end::{Then, asked_reason, settled};
 use super::entry::Phase;
 
 #[async_trait]
@@ -29,6 +29,9 @@ impl ActorRuntime for WasmRuntime {
             entry.core().asked = true;
             guard.keep();
         }
+        // The next life's records must not stand before those of the last one's end.
+        let last = entry.core().last.clone();
+        settled(last).await;
         self.inner.start_again(&entry, from).await?;
         Ok(entry.info())
     }

@@ -75,6 +75,7 @@ impl Inner {
         core.closing = false;
         core.halting = false;
         core.life = Some(Arc::clone(control));
+        core.last = Some(Arc::clone(control));
         // What happened to the children of an earlier life is no news for this one.
         entry.exits.clear();
         while inboxes.notices.as_mut().is_some_and(|notices| notices.try_recv().is_ok()) {}
@@ -132,7 +133,13 @@ impl Inner {
         then: Then,
     ) -> BoxFuture<'a, ExitReason> {
         Box::pin(async move {
-            let Some(control) = self.begin_ending(entry, then) else { return self.ended_reason(entry) };
+            let control = match self.begin_ending(entry, then) {
+                Ok(control) => control,
+                Err(last) => {
+                    settled(last).await;
+                    return self.ended_reason(entry);
+                }
+            };
             let deadline = match mode {
                 StopMode::Graceful(grace) => Some(Instant::now() + grace),
                 StopMode::Infinity => None,
@@ -154,35 +161,43 @@ impl Inner {
         })
     }
 
-    /// Decides that an actor ends. `None` if it has ended already: then it is final, nobody will start it again, unless
-    /// that is what comes next.
-    fn begin_ending(&self, entry: &Arc<Entry>, then: Then) -> Option<Arc<LifeControl>> {
+    /// Decides that an actor ends.
+    ///
+    /// # Errors
+    /// With its last life if it has ended already: then that is final, nobody will start it again, unless that is what
+    /// comes next.
+    fn begin_ending(
+        &self,
+        entry: &Arc<Entry>,
+        then: Then,
+    ) -> Result<Arc<LifeControl>, Option<Arc<LifeControl>>> {
         let mut was_awaiting = false;
-        let control = {
+        let ending = {
             let mut core = entry.core();
+            let last = core.last.clone();
             core.closing = true;
             core.halting = then == Then::Start;
             match &mut core.phase {
-                Phase::Ended { .. } if then == Then::Start => return None,
+                Phase::Ended { .. } if then == Then::Start => return Err(last),
                 Phase::Ended { awaiting, .. } => {
                     was_awaiting = std::mem::take(awaiting);
-                    None
+                    Err(last)
                 }
                 phase => {
                     if *phase == Phase::Running {
                         *phase = Phase::Stopping;
                     }
-                    core.life.clone()
+                    core.life.clone().ok_or(last)
                 }
             }
         };
-        if control.is_none() {
+        if ending.is_err() {
             self.empty_mailbox(entry);
         }
         if was_awaiting {
             self.retire(entry);
         }
-        control
+        ending
     }
 
     fn ended_reason(&self, entry: &Entry) -> ExitReason {
@@ -411,8 +426,16 @@ impl<'a> Finalize<'a> {
 impl Drop for Finalize<'_> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            self.inner.begin_ending(entry, Then::Nothing);
+            // Whether it had ended or not: it will not be started again.
+            let _ = self.inner.begin_ending(entry, Then::Nothing);
         }
+    }
+}
+
+/// Waits until everybody has been told of the end of a life.
+pub(super) async fn settled(last: Option<Arc<LifeControl>>) {
+    if let Some(last) = last {
+        last.ended().await;
     }
 }
 

@@ -94,6 +94,8 @@ pub(super) struct Core {
     pub(super) phase: Phase,
     pub(super) incarnation: Incarnation,
     pub(super) life: Option<Arc<LifeControl>>,
+    /// The control of the current or last life: its end is over when everybody has been told.
+    pub(super) last: Option<Arc<LifeControl>>,
     /// Children that have a record, in start order.
     pub(super) children: BTreeMap<u64, Arc<Entry>>,
     next_place: u64,
@@ -205,6 +207,7 @@ impl Entry {
                 phase: Phase::Starting,
                 incarnation: Incarnation(0),
                 life: None,
+                last: None,
                 children: BTreeMap::new(),
                 next_place: 0,
                 ended_children: BTreeSet::new(),
