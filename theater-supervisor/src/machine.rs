@@ -30,12 +30,13 @@ mod view;
 mod window;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use theater_core::{ActorError, SupervisionSpec};
+use theater_core::{ActorError, ActorId, ExitReason, Incarnation, SupervisionSpec};
 
 use crate::error::ChildError;
 use backoff::Random;
-use children::Children;
+use children::{Children, Waiting};
 use ending::Ending;
 use groups::Group;
 
@@ -70,7 +71,9 @@ pub struct Machine {
     /// Set while declared children are being started.
     beginning: bool,
     /// What came while the supervisor was busy, under the group strategies.
-    deferred: VecDeque<Input>,
+    deferred: VecDeque<Deferred>,
+    /// Calls about actors that may turn out to be children whose start has not been answered.
+    unknown: VecDeque<Input>,
     /// Set when the supervisor has begun to end.
     ending: Option<Ending>,
     finished: bool,
@@ -89,6 +92,7 @@ impl Machine {
             group: None,
             beginning: false,
             deferred: VecDeque::new(),
+            unknown: VecDeque::new(),
             ending: None,
             finished: false,
         }
@@ -108,14 +112,34 @@ impl Machine {
             return;
         }
         self.take(now, input, actions);
-        while !self.must_wait() {
-            let Some(input) = self.deferred.pop_front() else { break };
-            self.take(now, input, actions);
+        self.take_deferred(now, actions);
+        if self.children.counts().unanswered == 0 {
+            for input in std::mem::take(&mut self.unknown) {
+                self.take(now, input, actions);
+                self.take_deferred(now, actions);
+            }
         }
         for (id, early) in self.children.take_strangers() {
             actions.push(Action::Notify { id, incarnation: early.incarnation, reason: early.reason });
         }
         self.go_on_ending(actions);
+    }
+
+    /// Takes what was deferred, as far as nothing has to wait again.
+    fn take_deferred(&mut self, now: Tick, actions: &mut Vec<Action>) {
+        while !self.must_wait() {
+            match self.deferred.pop_front() {
+                None => return,
+                Some(Deferred::Input(input)) => self.take(now, input, actions),
+                Some(Deferred::About { child, waiting }) => self.deferred_about(child, waiting, actions),
+                Some(Deferred::Exit { child, id, incarnation, reason, progressed }) => {
+                    // One whose child was forgotten has been told, and has no consequence.
+                    if self.children.slot(child).is_some() && self.children.of_actor(id).is_some() {
+                        self.exited(now, id, incarnation, reason, progressed, actions);
+                    }
+                }
+            }
+        }
     }
 
     fn take(&mut self, now: Tick, input: Input, actions: &mut Vec<Action>) {
@@ -133,7 +157,11 @@ impl Machine {
             input @ (Input::Call { .. } | Input::Begin { .. }) if self.ending.is_some() => {
                 refuse(input, actions);
             }
-            input if self.must_wait() => self.deferred.push_back(input),
+            Input::Call { call, by, request } if self.is_about_unanswered(&request) => {
+                self.unknown.push_back(Input::Call { call, by, request });
+            }
+            Input::Call { call, by, request } if self.must_wait() => self.defer_call(call, by, request),
+            input if self.must_wait() => self.deferred.push_back(Deferred::Input(input)),
             Input::Begin { children } => self.begin(children, actions),
             Input::Call { call, by, request } => self.call(call, by, request, actions),
             Input::Retry { child, attempt } => self.retry(now, child, attempt, actions),
@@ -150,6 +178,25 @@ impl Machine {
     fn is_dynamic(&self) -> bool {
         self.spec.strategy == theater_core::Strategy::SimpleOneForOne
     }
+}
+
+/// What came while the supervisor was busy.
+#[derive(Debug)]
+enum Deferred {
+    Input(Input),
+    /// A call about a child that was known when it came.
+    About {
+        child: ChildKey,
+        waiting: Waiting,
+    },
+    /// An exit that the guest has been told of; the rules have not been asked yet.
+    Exit {
+        child: ChildKey,
+        id: ActorId,
+        incarnation: Incarnation,
+        reason: Arc<ExitReason>,
+        progressed: Option<bool>,
+    },
 }
 
 /// Answers what a supervisor that ends does not do any more.

@@ -15,10 +15,9 @@ impl Driver {
     pub(super) async fn perform(&mut self, action: Action) {
         match action {
             Action::Start { child, id, call } => {
-                let request = match call {
-                    Some(call) => self.starts.remove(&call),
-                    None => id.as_ref().and_then(|id| self.named.get(id).cloned()),
-                };
+                // A call brings what it wants to start; a restart finds what was started under that name.
+                let brought = call.and_then(|call| self.starts.remove(&call));
+                let request = brought.or_else(|| id.as_ref().and_then(|id| self.named.get(id).cloned()));
                 if let (Some(id), Some(request)) = (id, &request) {
                     self.named.insert(id, request.clone());
                     self.forget_unknown();

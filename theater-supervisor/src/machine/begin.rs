@@ -16,9 +16,8 @@ impl Machine {
             return;
         }
         for declared in children {
-            let slot = self.children.add(Some(declared.id), declared.child_spec, Phase::Down);
-            let child = self.children.get_mut(slot);
-            (child.declared, child.spec_given) = (true, true);
+            let slot = self.children.add(Some(declared.id), declared.child_spec, Phase::Awaiting);
+            self.children.get_mut(slot).spec_given = true;
             first.get_or_insert(slot);
         }
         self.beginning = true;
@@ -34,7 +33,7 @@ impl Machine {
     }
 
     fn begin_at(&mut self, from: Option<Slot>, actions: &mut Vec<Action>) {
-        match from.filter(|slot| self.children.get(*slot).declared) {
+        match from.filter(|slot| self.children.get(*slot).phase == Phase::Awaiting) {
             Some(slot) => self.start(slot, Why::Begin, actions),
             None => {
                 self.beginning = false;

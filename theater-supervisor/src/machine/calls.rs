@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use theater_core::{ActorInfo, AutoShutdown, ChildSpec, RestartPolicy, StopMode};
+use theater_core::{ActorInfo, AutoShutdown, ChildSpec, Incarnation, RestartPolicy, StopMode};
 
 use super::children::{Phase, Slot, Waiting, What, Why};
-use super::{Action, By, CallId, Machine, Request, Target, Verdict};
+use super::{Action, By, CallId, ChildKey, Deferred, Input, Machine, Request, Target, Verdict};
 use crate::error::ChildError;
 
 impl Machine {
@@ -29,6 +29,37 @@ impl Machine {
         };
         self.about(slot, Waiting { call, by, what }, actions);
         self.forget_if_over(slot);
+    }
+
+    /// A call that has to wait until the supervisor is not busy. Which actor is meant is decided now: later it may have
+    /// been forgotten, and what the caller knows of it be outdated.
+    pub(super) fn defer_call(&mut self, call: CallId, by: By, request: Request) {
+        let deferred = match request {
+            Request::Terminate(Target::Actor(info)) => self.defer_about(&info, call, by, What::Stop),
+            Request::Restart(Target::Actor(info)) => self.defer_about(&info, call, by, What::Restart),
+            Request::Renew(Target::Actor(info)) => self.defer_about(&info, call, by, What::Renew),
+            Request::Delete(Target::Actor(info)) => self.defer_about(&info, call, by, What::Delete),
+            request => Deferred::Input(Input::Call { call, by, request }),
+        };
+        self.deferred.push_back(deferred);
+    }
+
+    fn defer_about(&mut self, info: &ActorInfo, call: CallId, by: By, what: What) -> Deferred {
+        let slot = self.adopt(info);
+        Deferred::About { child: self.children.key(slot), waiting: Waiting { call, by, what } }
+    }
+
+    /// Whether a call is about an actor that may turn out to be the child of a start that has not been answered.
+    pub(super) fn is_about_unanswered(&self, request: &Request) -> bool {
+        let (Request::Terminate(target)
+        | Request::Restart(target)
+        | Request::Renew(target)
+        | Request::Delete(target)) = request
+        else {
+            return false;
+        };
+        let Target::Actor(info) = target else { return false };
+        self.children.counts().unanswered > 0 && self.children.of_actor(info.id).is_none()
     }
 
     fn call_start(
@@ -78,15 +109,18 @@ impl Machine {
         self.children.name_actor(slot, info.id);
         let child = self.children.get_mut(slot);
         child.incarnation = info.incarnation;
+        // Earlier lives are not this supervisor's.
+        let before = Incarnation(info.incarnation.0.saturating_sub(1));
+        (child.seen, child.told) = (before, before);
         if ended {
-            (child.seen, child.told) = (info.incarnation, info.incarnation);
+            (child.seen, child.told, child.ended) = (info.incarnation, info.incarnation, true);
         }
         slot
     }
 
     /// A call about one child: now, or after what is being done with it.
     pub(super) fn about(&mut self, slot: Slot, waiting: Waiting, actions: &mut Vec<Action>) {
-        if self.children.get(slot).phase.is_busy() {
+        if self.children.get(slot).phase.is_unsettled() {
             self.children.wait(slot, waiting);
             return;
         }
@@ -117,7 +151,7 @@ impl Machine {
         if let Phase::Restarting | Phase::Down = child.phase {
             // Nothing of it runs; the runtime is told all the same, because it keeps the messages of a child that is
             // going to be restarted.
-            child.told = child.told.max(child.incarnation);
+            child.ended = true;
         }
         match child.id {
             Some(id) => self.stop(slot, id, Why::Call(by), false, actions),
@@ -145,8 +179,9 @@ impl Machine {
     /// Ends its life, if it has one, and starts the next.
     fn renew(&mut self, slot: Slot, by: By, actions: &mut Vec<Action>) {
         let from = self.renew_from(slot);
-        let child = self.children.get(slot);
-        let runs = child.phase == Phase::Running && !child.has_ended();
+        let child = self.children.get_mut(slot);
+        child.quiet |= by == By::Guest;
+        let runs = child.phase == Phase::Running && !child.ended;
         let id = child.id;
         let cold = self.children.cold_mut(slot);
         cold.absorbed = None;
@@ -172,34 +207,42 @@ impl Machine {
             _ => {
                 let id = child.id;
                 actions.extend(id.map(|id| Action::Reap { id }));
-                self.children.remove(slot);
                 reply(call, Ok(id), actions);
+                self.forget(slot, actions);
             }
         }
     }
 
     /// After an operation on a child has ended: the calls that wait for it.
     pub(super) fn next_waiting(&mut self, slot: Slot, actions: &mut Vec<Action>) {
-        while self.ending.is_none() && !self.children.get(slot).phase.is_busy() {
+        while self.ending.is_none() && !self.children.get(slot).phase.is_unsettled() {
             let Some(waiting) = self.children.next_waiting(slot) else { return };
-            if matches!(self.children.get(slot).phase, Phase::Gone | Phase::Free) {
-                reply(waiting.call, Err(gone(waiting)), actions);
-            } else {
-                self.about(slot, waiting, actions);
-            }
+            self.about(slot, waiting, actions);
         }
     }
 
-    /// The child that calls wait for never came to be.
-    pub(super) fn fail_waiting(&mut self, slot: Slot, actions: &mut Vec<Action>) {
+    /// Forgets a child. Calls that wait for it are told so.
+    pub(super) fn forget(&mut self, slot: Slot, actions: &mut Vec<Action>) {
+        let id = self.children.name(slot).unwrap_or_else(|| match self.children.get(slot).id {
+            Some(id) => id.to_string().into(),
+            None => "(not started)".into(),
+        });
         while let Some(waiting) = self.children.next_waiting(slot) {
-            reply(waiting.call, Err(gone(waiting)), actions);
+            reply(waiting.call, Err(ChildError::NotFound { id: Arc::clone(&id) }), actions);
+        }
+        self.children.remove(slot);
+    }
+
+    /// A call whose child was known when it came.
+    pub(super) fn deferred_about(&mut self, child: ChildKey, waiting: Waiting, actions: &mut Vec<Action>) {
+        match self.children.slot(child).filter(|slot| self.children.get(*slot).phase != Phase::Gone) {
+            Some(slot) => {
+                self.about(slot, waiting, actions);
+                self.forget_if_over(slot);
+            }
+            None => reply(waiting.call, Err(ChildError::NotFound { id: "(forgotten)".into() }), actions),
         }
     }
-}
-
-fn gone(_: Waiting) -> ChildError {
-    ChildError::Actor(theater_core::ActorError::not_a_child("(it did not start)"))
 }
 
 fn reply(call: CallId, verdict: Verdict, actions: &mut Vec<Action>) {

@@ -15,6 +15,8 @@ use super::{By, CallId, ChildKey, Tick};
 /// What is being done with a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
+    /// The supervisor begins, and it is not its turn yet.
+    Awaiting,
     /// A start or restart is under way.
     Starting(Why),
     /// It runs.
@@ -49,6 +51,11 @@ pub(super) enum Why {
 impl Phase {
     pub(super) fn is_busy(self) -> bool {
         matches!(self, Self::Starting(_) | Self::Stopping(_))
+    }
+
+    /// Whether calls about the child have to wait.
+    pub(super) fn is_unsettled(self) -> bool {
+        self.is_busy() || self == Self::Awaiting
     }
 
     /// Whether it has a process in OTP's sense: it runs, or is about to.
@@ -104,30 +111,36 @@ pub(super) struct Child {
     pub(super) incarnation: Incarnation,
     /// The last life whose exit was dealt with.
     pub(super) seen: Incarnation,
-    /// The last life of whose end the guest was told, or of which it need not be.
+    /// The last life of whose end the guest was told, or need not be.
     pub(super) told: Incarnation,
     pub(super) stuck: Stuck,
+    /// Whether the current life is known to have ended, whatever the phase says.
+    pub(super) ended: bool,
+    /// Whether an end of the current life that was asked for is no news: the guest itself asked, or the supervisor ends.
+    pub(super) quiet: bool,
+    /// The same of the life before, whose exit may come late.
+    pub(super) was_quiet: bool,
     /// Whether this life was restored from an earlier state: only such lives count as stuck.
     pub(super) restored: bool,
     pub(super) is_named: bool,
     /// Whether the group that is being restarted has it.
     pub(super) grouped: bool,
-    /// Whether the manifest declares it, so that the beginning starts it.
-    pub(super) declared: bool,
     /// Whether the start under way is the one that `start_child` asked for: if it fails, the child spec is not kept.
     pub(super) new: bool,
-    /// Whether the start under way was given up.
-    pub(super) abandoned: bool,
     /// Whether its child spec was given with it; else it is what the runtime says.
     pub(super) spec_given: bool,
     generation: u32,
 }
+
+const _ONE_CACHE_LINE: () = assert!(size_of::<Child>() == 64);
 
 /// The rest of what is known about a child.
 #[derive(Debug)]
 pub(super) struct Cold {
     pub(super) name: Option<Arc<str>>,
     pub(super) shutdown: Shutdown,
+    /// Whether the start under way was given up.
+    pub(super) abandoned: bool,
     /// When the last life began.
     pub(super) since: Tick,
     /// Counts waits for a restart: a time that comes for an earlier one is nothing.
@@ -148,11 +161,6 @@ pub(super) struct Cold {
 impl Child {
     pub(super) fn is_temporary(&self) -> bool {
         self.restart == RestartPolicy::Temporary
-    }
-
-    /// Whether its last life is known to have ended, whatever the phase says.
-    pub(super) fn has_ended(&self) -> bool {
-        self.told >= self.incarnation
     }
 
     /// Where its next life starts from.
@@ -276,18 +284,20 @@ impl Children {
             seen: Incarnation(0),
             told: Incarnation(0),
             stuck: Stuck::default(),
+            ended: false,
+            quiet: false,
+            was_quiet: false,
             restored: false,
             is_named: name.is_some(),
             grouped: false,
-            declared: false,
             new: false,
-            abandoned: false,
             spec_given: false,
             generation: self.slots.get(index as usize).map_or(0, |old| old.generation.wrapping_add(1)),
         };
         let cold = Cold {
             name: name.clone(),
             shutdown: spec.shutdown,
+            abandoned: false,
             since: Tick(0),
             attempt: 0,
             failures: 0,
@@ -403,6 +413,7 @@ impl Children {
             child.incarnation = Incarnation(0);
             child.seen = Incarnation(0);
             child.told = Incarnation(0);
+            (child.ended, child.quiet, child.was_quiet) = (false, false, false);
         });
     }
 

@@ -1,9 +1,9 @@
 //! The supervisor's own end: its children first.
 
-use theater_core::ActorError;
+use theater_core::{ActorError, Incarnation};
 
 use super::children::{Phase, Slot, Why};
-use super::{Action, Input, Machine, Outcome, refusal, refuse};
+use super::{Action, ChildKey, Deferred, Machine, Outcome, refusal, refuse};
 
 /// A supervisor that has begun to end.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Machine {
             if self.stop_at_end(slot, actions) {
                 return;
             }
-            self.children.remove(slot);
+            self.forget(slot, actions);
         }
         let Some(ending) = &self.ending else { return };
         let outcome = ending.outcome.clone();
@@ -48,11 +48,11 @@ impl Machine {
 
     /// Whether the end has to wait for this child. Calls that come from now on are refused at once, so nothing waits
     /// again.
-    fn stop_at_end(&mut self, slot: Slot, actions: &mut Vec<Action>) -> bool {
+    pub(super) fn stop_at_end(&mut self, slot: Slot, actions: &mut Vec<Action>) -> bool {
         let child = self.children.get(slot);
         match (child.phase, child.id) {
             (Phase::Starting(_) | Phase::Stopping(_), _) => true,
-            (Phase::Running, Some(id)) if !child.has_ended() => {
+            (Phase::Running, Some(id)) if !child.ended => {
                 self.stop(slot, id, Why::Ending { again: false }, false, actions);
                 true
             }
@@ -63,10 +63,13 @@ impl Machine {
     /// Refuses what waits, gives up the starts that are under way, and under simple-one-for-one asks all to stop.
     fn announce(&mut self, actions: &mut Vec<Action>) {
         self.end_group();
-        for input in std::mem::take(&mut self.deferred) {
-            match input {
-                Input::Exited { id, .. } => self.note_deferred_exit(id),
-                input => refuse(input, actions),
+        for deferred in std::mem::take(&mut self.deferred) {
+            match deferred {
+                Deferred::Exit { child, incarnation, .. } => self.note_deferred_exit(child, incarnation),
+                Deferred::About { waiting, .. } => {
+                    actions.push(Action::Reply { call: waiting.call, verdict: Err(refusal()) });
+                }
+                Deferred::Input(input) => refuse(input, actions),
             }
         }
         for call in self.children.take_waiting() {
@@ -84,7 +87,7 @@ impl Machine {
             .collect();
         for slot in concerned {
             if let Phase::Starting(_) = self.children.get(slot).phase {
-                self.children.get_mut(slot).abandoned = true;
+                self.children.cold_mut(slot).abandoned = true;
                 actions.push(Action::Abandon { child: self.children.key(slot) });
             } else {
                 self.stop_at_end(slot, actions);
@@ -93,11 +96,11 @@ impl Machine {
     }
 
     /// A child that died while something else was done: it needs no stop.
-    fn note_deferred_exit(&mut self, id: theater_core::ActorId) {
-        let Some(slot) = self.children.of_actor(id) else { return };
+    fn note_deferred_exit(&mut self, key: ChildKey, incarnation: Incarnation) {
+        let Some(slot) = self.children.slot(key) else { return };
         let child = self.children.get_mut(slot);
-        child.seen = child.seen.max(child.incarnation);
-        if child.phase == Phase::Running {
+        child.seen = child.seen.max(incarnation);
+        if child.phase == Phase::Running && child.incarnation == incarnation {
             self.children.set_phase(slot, Phase::Down);
         }
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use theater_core::{ActorId, AutoShutdown, ExitReason, Incarnation};
 
-use super::children::{Early, Phase, Slot, Why};
+use super::children::{Early, Phase, Slot};
 use super::poison::{self, Guard};
-use super::{Action, By, Input, Machine, Outcome, Tick, restarts};
+use super::{Action, Deferred, Machine, Outcome, Tick, restarts};
 use crate::event::{Decision, GiveUpCause};
 
 impl Machine {
@@ -34,8 +34,9 @@ impl Machine {
             return;
         }
         if incarnation < child.incarnation {
-            // An older life: its end was dealt with when the next one was started.
+            // An older life: its end was dealt with when the next one was started, but may be news.
             child.seen = incarnation;
+            self.tell(slot, incarnation, &reason, actions);
             return;
         }
         if incarnation > child.incarnation {
@@ -48,26 +49,31 @@ impl Machine {
             // a child down that was down: it may be that of a restart which was given up.
             child.incarnation = incarnation;
             child.restored = false;
+            (child.ended, child.quiet) = (false, false);
             if child.phase == Phase::Down && !reason.is_requested() {
                 self.children.set_phase(slot, Phase::Running);
             }
         }
         match self.children.get(slot).phase {
-            Phase::Starting(why) | Phase::Stopping(why) => {
-                self.absorb(slot, why, reason, progressed, actions);
-            }
-            Phase::Restarting | Phase::Down | Phase::Gone | Phase::Free => {
+            Phase::Starting(_) | Phase::Stopping(_) => self.absorb(slot, reason, progressed, actions),
+            Phase::Awaiting | Phase::Restarting | Phase::Down | Phase::Gone | Phase::Free => {
                 self.children.get_mut(slot).seen = incarnation;
+                self.tell(slot, incarnation, &reason, actions);
                 self.children.free_if_over(slot);
             }
             Phase::Running if self.group_awaits(slot) => {
                 // It died just before its group would have been stopped: that is done, then.
-                self.tell(slot, &reason, actions);
-                self.children.get_mut(slot).seen = incarnation;
+                self.tell(slot, incarnation, &reason, actions);
+                let child = self.children.get_mut(slot);
+                (child.seen, child.ended) = (incarnation, true);
             }
+            // Told twice while the supervisor is busy.
+            Phase::Running if self.must_wait() && self.children.get(slot).ended => {}
             Phase::Running if self.must_wait() => {
-                self.tell(slot, &reason, actions);
-                self.deferred.push_back(Input::Exited { id, incarnation, reason, progressed });
+                self.tell(slot, incarnation, &reason, actions);
+                self.children.get_mut(slot).ended = true;
+                let child = self.children.key(slot);
+                self.deferred.push_back(Deferred::Exit { child, id, incarnation, reason, progressed });
             }
             Phase::Running => self.decide(now, slot, reason, progressed, actions),
         }
@@ -78,30 +84,34 @@ impl Machine {
     fn absorb(
         &mut self,
         slot: Slot,
-        why: Why,
         reason: Arc<ExitReason>,
         progressed: Option<bool>,
         actions: &mut Vec<Action>,
     ) {
-        // Whoever asked for an end needs not be told that it came.
-        let asked = matches!(why, Why::Call(By::Guest) | Why::Ending { .. } | Why::Begin);
-        let silent = asked && reason.is_requested();
-        if !silent {
-            self.tell(slot, &reason, actions);
-        }
         let child = self.children.get_mut(slot);
-        (child.seen, child.told) = (child.incarnation, child.incarnation);
+        (child.seen, child.ended) = (child.incarnation, true);
+        let incarnation = child.incarnation;
+        self.tell(slot, incarnation, &reason, actions);
         if !reason.is_requested() {
             self.children.cold_mut(slot).absorbed = Some(Box::new((reason, progressed)));
         }
     }
 
-    /// Tells the guest of the end of a child's current life, once.
-    fn tell(&mut self, slot: Slot, reason: &Arc<ExitReason>, actions: &mut Vec<Action>) {
+    /// Tells the guest of the end of a child's life, once. Whoever asked for an end needs not be told that it came.
+    fn tell(
+        &mut self,
+        slot: Slot,
+        incarnation: Incarnation,
+        reason: &Arc<ExitReason>,
+        actions: &mut Vec<Action>,
+    ) {
         let child = self.children.get_mut(slot);
-        let Some(id) = child.id.filter(|_| child.told < child.incarnation) else { return };
-        child.told = child.incarnation;
-        actions.push(Action::Notify { id, incarnation: child.incarnation, reason: Arc::clone(reason) });
+        let Some(id) = child.id.filter(|_| child.told < incarnation) else { return };
+        child.told = incarnation;
+        let quiet = if incarnation == child.incarnation { child.quiet } else { child.was_quiet };
+        if !(quiet && reason.is_requested()) {
+            actions.push(Action::Notify { id, incarnation, reason: Arc::clone(reason) });
+        }
     }
 
     /// The rule: restart it, or leave it, or end because of it.
@@ -113,7 +123,8 @@ impl Machine {
         progressed: Option<bool>,
         actions: &mut Vec<Action>,
     ) {
-        self.tell(slot, &reason, actions);
+        let incarnation = self.children.get(slot).incarnation;
+        self.tell(slot, incarnation, &reason, actions);
         let ending = self.ending.is_some();
         let poison_after = self.spec.poison_after;
         if let Some(backoff) = self.spec.backoff {
@@ -123,7 +134,7 @@ impl Machine {
             }
         }
         let child = self.children.get_mut(slot);
-        child.seen = child.incarnation;
+        (child.seen, child.ended) = (child.incarnation, true);
         if ending {
             self.children.set_phase(slot, Phase::Down);
             return;
@@ -157,6 +168,7 @@ impl Machine {
     /// Forgets a child that ended for good. OTP deletes the spec of a temporary child, and a child under
     /// simple-one-for-one.
     pub(super) fn forget_if_over(&mut self, slot: Slot) {
+        // What waits for it is answered first.
         let child = self.children.get(slot);
         // Without an actor and a name nobody could refer to it.
         let unknown = child.id.is_none() && !child.is_named;

@@ -52,7 +52,7 @@ impl Machine {
         } else {
             let next = self.children.before(slot);
             if self.children.get(slot).is_temporary() {
-                self.children.remove(slot);
+                self.forget(slot, actions);
             }
             self.stop_group_from(next, actions);
         }
@@ -64,7 +64,7 @@ impl Machine {
         while let Some(slot) = next.filter(|slot| self.children.get(*slot).grouped) {
             let child = self.children.get(slot);
             match (child.phase, child.id) {
-                (Phase::Running, Some(id)) if !child.has_ended() => {
+                (Phase::Running, Some(id)) if !child.ended => {
                     let halt = !child.is_temporary();
                     self.stop(slot, id, Why::Group { again: false }, halt, actions);
                     return;
@@ -74,7 +74,7 @@ impl Machine {
             }
             next = self.children.before(slot);
             if self.children.get(slot).is_temporary() {
-                self.children.remove(slot);
+                self.forget(slot, actions);
             }
         }
         let Some(group) = &mut self.group else { return };

@@ -9,7 +9,7 @@ use theater_core::{
 
 use super::children::{Phase, Slot, Why};
 use super::exits::millis;
-use super::{Action, ChildKey, Machine, Outcome, Report, Tick, backoff};
+use super::{Action, By, ChildKey, Machine, Outcome, Report, Tick, backoff};
 use crate::error::ChildError;
 use crate::event::{Decision, GiveUpCause};
 
@@ -153,6 +153,8 @@ impl Machine {
             child.phase = Phase::Running;
             child.incarnation = incarnation;
             child.new = false;
+            child.was_quiet = child.quiet;
+            (child.ended, child.quiet) = (false, false);
         });
         if !self.children.get(slot).spec_given {
             self.children.set_spec(slot, &spec);
@@ -175,6 +177,10 @@ impl Machine {
             self.exited(now, id, early.incarnation, early.reason, early.progressed, actions);
         }
         self.next_waiting(slot, actions);
+        self.forget_if_over(slot);
+        if self.ending.is_some() && self.is_dynamic() {
+            self.stop_at_end(slot, actions);
+        }
     }
 
     /// OTP's `ignore`: the child is kept without a process, unless it is temporary.
@@ -201,7 +207,7 @@ impl Machine {
         let Phase::Starting(why) = self.children.get(slot).phase else { return };
         let child = self.children.get_mut(slot);
         let (first, new) = (child.id.is_none(), std::mem::take(&mut child.new));
-        let abandoned = std::mem::take(&mut child.abandoned);
+        let abandoned = std::mem::take(&mut self.children.cold_mut(slot).abandoned);
         // Its record is gone: reaped by somebody. A child with a name can be started anew.
         let lost = !first && matches!(error, ActorError::NotAChild { .. } | ActorError::UnknownActor { .. });
         if matches!(error, ActorError::ShuttingDown) && !abandoned && self.ending.is_none() {
@@ -218,8 +224,7 @@ impl Machine {
                 actions.push(Action::Reply { call, verdict: Err(ChildError::Actor(error)) });
                 if new {
                     // OTP: the child specification is not kept.
-                    self.fail_waiting(slot, actions);
-                    self.children.remove(slot);
+                    self.forget(slot, actions);
                     return;
                 }
             }
@@ -275,7 +280,7 @@ impl Machine {
             _ => {
                 // It has done what it could.
                 self.over(slot);
-                self.children.remove(slot);
+                self.forget(slot, actions);
                 return;
             }
         }
@@ -292,7 +297,7 @@ impl Machine {
     ) {
         let cold = self.children.cold_mut(slot);
         let (call, absorbed) = (cold.call, cold.absorbed.take());
-        let ran = !self.children.get(slot).has_ended();
+        let ran = !self.children.get(slot).ended;
         match error {
             // What did not run does not run: the answer is as if it had been stopped.
             Some(error) if ran || absorbed.is_some() => {
@@ -310,10 +315,10 @@ impl Machine {
         }
     }
 
-    /// Notes that a child has been ended: whatever the exit of this life says when it comes, it was asked for.
+    /// Notes that a child has been ended: the rules have no more to say when the exit of this life comes.
     fn over(&mut self, slot: Slot) {
         let child = self.children.get_mut(slot);
-        child.told = child.told.max(child.incarnation);
+        child.ended = true;
         self.children.cold_mut(slot).absorbed = None;
         self.children.set_phase(slot, Phase::Down);
     }
@@ -321,7 +326,10 @@ impl Machine {
     /// A stop that was refused is tried once more, without asking the child.
     fn stop_again(&mut self, slot: Slot, why: Why, actions: &mut Vec<Action>) {
         let (why, halt) = match why {
-            Why::Group { .. } => (Why::Group { again: true }, !self.children.get(slot).is_temporary()),
+            Why::Group { .. } => {
+                let halt = self.ending.is_none() && !self.children.get(slot).is_temporary();
+                (Why::Group { again: true }, halt)
+            }
             _ => (Why::Ending { again: true }, false),
         };
         let child = self.children.key(slot);
@@ -332,6 +340,9 @@ impl Machine {
 
     /// Asks a child to end.
     pub(super) fn stop(&mut self, slot: Slot, id: ActorId, why: Why, halt: bool, actions: &mut Vec<Action>) {
+        if let Why::Call(By::Guest) | Why::Ending { .. } = why {
+            self.children.get_mut(slot).quiet = true;
+        }
         let cold = self.children.cold_mut(slot);
         cold.absorbed = None;
         let mode = cold.shutdown.into();

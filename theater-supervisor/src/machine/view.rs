@@ -66,7 +66,7 @@ impl Machine {
                     Phase::Starting(_) => ChildState::Starting,
                     Phase::Running => ChildState::Running,
                     Phase::Stopping(_) => ChildState::Stopping,
-                    Phase::Down | Phase::Gone | Phase::Free => ChildState::Down,
+                    Phase::Awaiting | Phase::Down | Phase::Gone | Phase::Free => ChildState::Down,
                 };
                 let child_spec = self.children.spec(slot);
                 ChildView { id: self.children.name(slot), actor: child.id, state, child_spec }

@@ -227,7 +227,7 @@ fn an_end_that_was_asked_for_of_a_life_past_the_supervisor_leaves_a_child_down()
     let mut bench = Bench::with(9, &[Permanent]);
     bench.call_stop(7, 1);
     bench.stop_ended(1);
-    assert!(bench.exited(1, 2, ExitReason::Killed).is_empty());
+    assert_eq!(bench.exited(1, 2, ExitReason::Killed), ["notify 1.2 killed"]);
     assert_eq!(bench.shutdown(), ["finish: shutdown"]);
 }
 
