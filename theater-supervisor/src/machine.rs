@@ -13,7 +13,8 @@
 //! | `view` | list and count |
 //!
 //! OTP's supervisor is a process and does one thing after the other. So does this one under the group strategies:
-//! what comes while a child is being started or stopped waits. Under the others only the calls about that child wait.
+//! what comes while a child is being started or stopped waits. Under the others only the calls about that child wait,
+//! except while the declared children are being started.
 
 mod backoff;
 mod begin;
@@ -125,9 +126,9 @@ impl Machine {
         self.go_on_ending(actions);
     }
 
-    /// Takes what was deferred, as far as nothing has to wait again.
+    /// Takes what was deferred, as far as nothing has to wait again. What is left when the supervisor ends is refused there.
     fn take_deferred(&mut self, now: Tick, actions: &mut Vec<Action>) {
-        while !self.must_wait() {
+        while !self.must_wait() && self.ending.is_none() {
             match self.deferred.pop_front() {
                 None => return,
                 Some(Deferred::Input(input)) => self.take(now, input, actions),
@@ -168,10 +169,11 @@ impl Machine {
         }
     }
 
-    /// Whether what comes has to wait until an operation has ended: under the group strategies one thing is done at a
-    /// time.
+    /// Whether what comes has to wait until an operation has ended: under the group strategies, and until all declared
+    /// children have been started, one thing is done at a time.
     fn must_wait(&self) -> bool {
-        policy::is_group(self.spec.strategy) && self.children.counts().busy > 0 && self.ending.is_none()
+        let serial = self.beginning || policy::is_group(self.spec.strategy);
+        serial && self.children.counts().busy > 0 && self.ending.is_none()
     }
 
     /// Whether children are started at run time only and forgotten when they end.

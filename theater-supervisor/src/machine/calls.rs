@@ -34,19 +34,21 @@ impl Machine {
     /// A call that has to wait until the supervisor is not busy. Which actor is meant is decided now: later it may have
     /// been forgotten, and what the caller knows of it be outdated.
     pub(super) fn defer_call(&mut self, call: CallId, by: By, request: Request) {
-        let deferred = match request {
-            Request::Terminate(Target::Actor(info)) => self.defer_about(&info, call, by, What::Stop),
-            Request::Restart(Target::Actor(info)) => self.defer_about(&info, call, by, What::Restart),
-            Request::Renew(Target::Actor(info)) => self.defer_about(&info, call, by, What::Renew),
-            Request::Delete(Target::Actor(info)) => self.defer_about(&info, call, by, What::Delete),
-            request => Deferred::Input(Input::Call { call, by, request }),
+        let known = match &request {
+            Request::Terminate(Target::Actor(info)) => Some((info.id, What::Stop)),
+            Request::Restart(Target::Actor(info)) => Some((info.id, What::Restart)),
+            Request::Renew(Target::Actor(info)) => Some((info.id, What::Renew)),
+            Request::Delete(Target::Actor(info)) => Some((info.id, What::Delete)),
+            _ => None,
         };
-        self.deferred.push_back(deferred);
-    }
-
-    fn defer_about(&mut self, info: &ActorInfo, call: CallId, by: By, what: What) -> Deferred {
-        let slot = self.adopt(info);
-        Deferred::About { child: self.children.key(slot), waiting: Waiting { call, by, what } }
+        let known = known.and_then(|(id, what)| Some((self.children.of_actor(id)?, what)));
+        self.deferred.push_back(match known {
+            Some((slot, what)) => {
+                let child = self.children.key(slot);
+                Deferred::About { child, waiting: Waiting { call, by, what } }
+            }
+            None => Deferred::Input(Input::Call { call, by, request }),
+        });
     }
 
     /// Whether a call is about an actor that may turn out to be the child of a start that has not been answered.

@@ -89,10 +89,12 @@ impl Machine {
         actions: &mut Vec<Action>,
     ) {
         let child = self.children.get_mut(slot);
-        (child.seen, child.ended) = (child.incarnation, true);
+        // One that was down already had been dealt with.
+        let over = std::mem::replace(&mut child.ended, true);
+        child.seen = child.incarnation;
         let incarnation = child.incarnation;
         self.tell(slot, incarnation, &reason, actions);
-        if !reason.is_requested() {
+        if !over && !reason.is_requested() {
             self.children.cold_mut(slot).absorbed = Some(Box::new((reason, progressed)));
         }
     }
