@@ -7,6 +7,7 @@ mod app;
 mod args;
 mod chain_file;
 mod cmd;
+mod crash_report;
 mod decision;
 mod exit_code;
 mod export;

@@ -4,9 +4,10 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 use theater_core::{ActorId, ExitReason, Incarnation};
-use theater_wasm::{LifecycleEvent, LifecycleKind, LifecycleStream, Watched};
+use theater_wasm::{LifecycleEvent, LifecycleKind, LifecycleStream, WasmRuntime, Watched};
 use tokio::sync::oneshot;
 
+use crate::crash_report::CrashReport;
 use crate::decision::Decision;
 use crate::render::Renderer;
 
@@ -113,6 +114,17 @@ pub(crate) struct ReasonObject {
     backtrace: Vec<String>,
 }
 
+impl ReasonObject {
+    /// A reason of which only the text is known.
+    pub(crate) fn of_text(text: String) -> Self {
+        Self { name: "unknown", text, clean: false, backtrace: Vec::new() }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
 impl From<&ExitReason> for ReasonObject {
     fn from(reason: &ExitReason) -> Self {
         let backtrace = match reason {
@@ -180,14 +192,15 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
-    /// Starts printing `stream` to standard output.
-    pub(crate) fn start(stream: LifecycleStream, format: Format) -> io::Result<Self> {
+    /// Starts printing what happens in `runtime` from now on.
+    pub(crate) fn start(runtime: WasmRuntime, format: Format) -> io::Result<Self> {
+        let stream = runtime.watch();
         let (end, ended) = oneshot::channel();
         let (finish, outcome) = oneshot::channel();
         let handle = tokio::runtime::Handle::current();
         std::thread::Builder::new().name("printer".to_owned()).spawn(move || {
             // Whoever listens may be gone: then the run is over anyway.
-            let _ = finish.send(handle.block_on(print(stream, format, ended)));
+            let _ = finish.send(handle.block_on(print(runtime, stream, format, ended)));
         })?;
         Ok(Self { end: Some(end), outcome: Some(outcome) })
     }
@@ -222,6 +235,7 @@ impl Printer {
 }
 
 async fn print(
+    runtime: WasmRuntime,
     mut stream: LifecycleStream,
     mut format: Format,
     mut ended: oneshot::Receiver<String>,
@@ -234,16 +248,37 @@ async fn print(
             watched = stream.next() => watched,
         };
         let Some(watched) = watched else { break ended.await };
-        out.write_all(format.line(&watched).as_bytes())?;
+        show(&runtime, &mut format, &watched, &mut out).await?;
         // One write for a burst, none left behind after it.
         while let Some(watched) = stream.try_next() {
-            out.write_all(format.line(&watched).as_bytes())?;
+            show(&runtime, &mut format, &watched, &mut out).await?;
         }
         out.flush()?;
     };
     while let Some(watched) = stream.try_next() {
-        out.write_all(format.line(&watched).as_bytes())?;
+        show(&runtime, &mut format, &watched, &mut out).await?;
     }
     out.write_all(last.unwrap_or_default().as_bytes())?;
     out.flush()
+}
+
+/// Prints one item, and the crash report that belongs to it: for people to standard error, as one block.
+async fn show(
+    runtime: &WasmRuntime,
+    format: &mut Format,
+    watched: &Watched,
+    out: &mut impl io::Write,
+) -> io::Result<()> {
+    out.write_all(format.line(watched).as_bytes())?;
+    let Watched::Event(event) = watched else { return Ok(()) };
+    let Some(report) = CrashReport::about(event, runtime).await else { return Ok(()) };
+    match format {
+        Format::Json => out.write_all(json_line(&report).as_bytes()),
+        Format::Human(_) => {
+            // What led to it stands above it.
+            out.flush()?;
+            diagnostic(report.text().trim_end());
+            Ok(())
+        }
+    }
 }

@@ -159,7 +159,7 @@ fn is_panic_machinery(frame: &str) -> bool {
     .any(|part| frame.contains(part))
 }
 
-fn from(origin: Origin) -> &'static str {
+pub(crate) fn from(origin: Origin) -> &'static str {
     match origin {
         Origin::Init => "from init",
         Origin::Given => "from the state that its parent gave",

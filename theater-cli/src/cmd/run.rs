@@ -35,7 +35,7 @@ pub(crate) async fn run(args: RunArgs, verbose: u8) -> Result<Exit, Failure> {
     } else {
         Format::Human(Renderer::new(now(), style::wanted(&std::io::stdout()), verbose > 0))
     };
-    let printer = Printer::start(runtime.watch(), format)
+    let printer = Printer::start(runtime.clone(), format)
         .context("could not start a thread")
         .or_exit(Exit::NotStarted)?;
     Run { app, args, runtime, signals, printer, begun: Instant::now(), asked: Asked::default() }

@@ -303,6 +303,8 @@ impl Machine {
             Some(error) if ran || absorbed.is_some() => {
                 actions.push(Action::Reply { call, verdict: Err(ChildError::Actor(error)) });
                 self.children.set_phase(slot, Phase::Running);
+                // Whoever ends it now has not been asked to by that call.
+                self.children.get_mut(slot).quiet = false;
                 if let Some(exit) = absorbed {
                     // It was not stopped: it ended by itself, and the rules are for that.
                     self.decide(now, slot, exit.0, exit.1, actions);

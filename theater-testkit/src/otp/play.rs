@@ -235,6 +235,8 @@ impl World {
     fn call(&mut self, request: Request) -> OpResult {
         let starts = matches!(request, Request::Start { .. } | Request::Restart(_));
         self.run(Input::Call { call: CallId(0), by: By::Operator, request });
+        // What was refused is not started later.
+        self.brought = None;
         match self.verdict.take().expect("every call is answered") {
             Ok(None) if starts => OpResult::OkIgnored,
             Ok(_) => OpResult::Ok,
