@@ -10,6 +10,7 @@ mod life;
 mod mailbox;
 mod messages;
 mod observe;
+mod retention;
 mod spawn;
 
 use std::sync::{Arc, OnceLock, Weak};

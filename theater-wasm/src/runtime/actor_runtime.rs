@@ -10,6 +10,7 @@ use theater_core::{
 use super::WasmRuntime;
 use super::end::{Then, asked_reason, settled};
 use super::entry::Phase;
+use super::spawn::Untaken;
 
 #[async_trait]
 impl ActorRuntime for WasmRuntime {
@@ -103,7 +104,7 @@ impl ActorRuntime for WasmRuntime {
         if !matches!(entry.core().phase, Phase::Ended { .. }) {
             return Err(ActorError::StillRunning { id });
         }
-        self.inner.unregister(&entry);
+        self.inner.unregister(&entry, Untaken::Forgotten);
         Ok(())
     }
 }

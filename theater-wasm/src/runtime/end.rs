@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use super::entry::{Core, Entry, Inboxes, Phase, Roots, Start, lock};
 use super::life::{Driver, Life, LifeControl};
+use super::spawn::Untaken;
 use super::{Inner, LifecycleKind};
 
 type Started = oneshot::Sender<Result<(), ExitReason>>;
@@ -241,7 +242,7 @@ impl Inner {
     /// The child that started last among those that have not ended for good.
     fn latest_live_child(&self, entry: &Entry) -> Option<Arc<Entry>> {
         let core = entry.core();
-        core.children.values().rev().find(|child| !is_final(child)).cloned()
+        core.retention.latest_live().and_then(|place| core.children.get(&place).cloned())
     }
 
     /// Everything that has to happen when a life is over, in this order: its own record, its descendants, its status, its
@@ -335,23 +336,17 @@ impl Inner {
         let oldest = match &entry.parent {
             Some(parent) => {
                 let mut core = parent.core();
-                core.ended_children.insert(entry.place);
-                let over = core.ended_children.len() > keep;
-                over.then(|| core.ended_children.pop_first())
-                    .flatten()
-                    .and_then(|place| core.children.get(&place).cloned())
+                core.retention.ended(entry.place);
+                core.retention.beyond(keep).and_then(|place| core.children.get(&place).cloned())
             }
             None => {
                 let mut roots = lock(&self.roots);
-                roots.ended.insert(entry.place);
-                let over = roots.ended.len() > keep;
-                over.then(|| roots.ended.pop_first())
-                    .flatten()
-                    .and_then(|place| roots.children.get(&place).cloned())
+                roots.retention.ended(entry.place);
+                roots.retention.beyond(keep).and_then(|place| roots.children.get(&place).cloned())
             }
         };
         if let Some(oldest) = oldest.filter(is_final) {
-            self.unregister(&oldest);
+            self.unregister(&oldest, Untaken::Kept);
         }
     }
 
@@ -361,7 +356,7 @@ impl Inner {
         loop {
             let latest = {
                 let roots = lock(&self.roots);
-                roots.children.values().rev().find(|root| !is_final(root)).cloned()
+                roots.retention.latest_live().and_then(|place| roots.children.get(&place).cloned())
             };
             let Some(root) = latest else { return };
             self.end_tree(&root, mode, asked_reason(mode), Then::Nothing).await;
@@ -389,11 +384,11 @@ impl Siblings<'_> {
         match self {
             Self::Children(core) => {
                 core.live_children += 1;
-                core.ended_children.remove(&entry.place);
+                core.retention.began(entry.place);
                 core.children.insert(entry.place, Arc::clone(entry));
             }
             Self::Roots(roots) => {
-                roots.ended.remove(&entry.place);
+                roots.retention.began(entry.place);
                 roots.children.insert(entry.place, Arc::clone(entry));
             }
         }

@@ -1,6 +1,6 @@
 //! What the registry keeps for one actor: everything that can be known or asked without waiting for it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::chain::ChainLog;
 use super::life::LifeControl;
 use super::mailbox::Envelope;
+use super::retention::Retention;
 use crate::component::PreparedComponent;
 
 /// Notices about children that may wait for a busy parent; more wait at its supervisor.
@@ -99,8 +100,8 @@ pub(super) struct Core {
     /// Children that have a record, in start order.
     pub(super) children: BTreeMap<u64, Arc<Entry>>,
     next_place: u64,
-    /// Children that have ended for good, by their place, until retention forgets them.
-    pub(super) ended_children: BTreeSet<u64>,
+    /// Which of them have ended for good.
+    pub(super) retention: Retention,
     /// Live children, starting ones included.
     pub(super) live_children: u32,
     /// Set from the moment an end was decided: nothing starts below any more.
@@ -156,7 +157,7 @@ pub(super) struct Pending {
 #[derive(Debug, Default)]
 pub(super) struct Roots {
     pub(super) children: BTreeMap<u64, Arc<Entry>>,
-    pub(super) ended: BTreeSet<u64>,
+    pub(super) retention: Retention,
     next_place: u64,
     pub(super) closing: bool,
 }
@@ -210,7 +211,7 @@ impl Entry {
                 last: None,
                 children: BTreeMap::new(),
                 next_place: 0,
-                ended_children: BTreeSet::new(),
+                retention: Retention::default(),
                 live_children: 0,
                 closing: false,
                 halting: false,

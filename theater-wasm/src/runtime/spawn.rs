@@ -199,7 +199,7 @@ impl Inner {
     }
 
     /// Forgets an actor and everything below it.
-    pub(super) fn unregister(&self, entry: &Arc<Entry>) {
+    pub(super) fn unregister(&self, entry: &Arc<Entry>, untaken: Untaken) {
         let mut below = vec![Arc::clone(entry)];
         while let Some(next) = below.pop() {
             self.registry.remove(&next.id);
@@ -210,17 +210,28 @@ impl Inner {
             Some(parent) => {
                 let mut core = parent.core();
                 core.children.remove(&entry.place);
-                core.ended_children.remove(&entry.place);
-                parent.exits.forget(entry.id);
+                core.retention.forget(entry.place);
+                // A supervisor takes every exit sooner or later, and must not miss one.
+                if untaken == Untaken::Forgotten || !parent.manifest.supervises() {
+                    parent.exits.forget(entry.id);
+                }
             }
             None => {
                 let mut roots = lock(&self.roots);
                 roots.children.remove(&entry.place);
-                roots.ended.remove(&entry.place);
+                roots.retention.forget(entry.place);
                 self.root_exits.forget(entry.id);
             }
         }
     }
+}
+
+/// What becomes of the exits of an actor without a record that nobody has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Untaken {
+    Forgotten,
+    /// Where somebody will take them.
+    Kept,
 }
 
 /// A first start that failed leaves no record.
@@ -238,7 +249,7 @@ impl Unregister<'_> {
 impl Drop for Unregister<'_> {
     fn drop(&mut self) {
         if let Some(entry) = self.entry.take() {
-            self.inner.unregister(&entry);
+            self.inner.unregister(&entry, Untaken::Forgotten);
         }
     }
 }

@@ -257,3 +257,23 @@ async fn a_guest_spawns_from_the_template_of_its_dynamic_supervisor() {
     runtime.shutdown().await;
     verify_chains(&runtime).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_whose_record_is_forgotten_at_its_end_is_missed_by_no_rule() {
+    let text = format!(
+        "name = \"app\"\n[supervision]\nauto_shutdown = \"all-significant\"\n{}",
+        (0..20)
+            .map(|n| format!(
+                "[[children]]\nid = \"w{n}\"\nmanifest = \"worker.toml\"\nrestart = \"temporary\"\nsignificant = true\n"
+            ))
+            .collect::<String>()
+    );
+    let runtime = crate::tree::configured(&text, &[], |config| config.retained_children = 1);
+    let app = root(&runtime, "app.toml").await;
+    for child in live(&runtime, app).await.iter().rev() {
+        runtime.send(child.id, "quit").await.unwrap();
+    }
+    let reason = crate::support::exit_of(&runtime, app).await;
+    assert_eq!(reason.name(), "auto-shutdown", "the supervisor has heard of all twenty");
+    assert!(runtime.children(app).await.unwrap().len() <= 1);
+}

@@ -19,6 +19,15 @@ pub(crate) fn app(text: &str) -> WasmRuntime {
 
 /// The same with more files.
 pub(crate) fn with_files(text: &str, files: &[(&str, &str)]) -> WasmRuntime {
+    configured(text, files, |_| {})
+}
+
+/// The same with other settings.
+pub(crate) fn configured(
+    text: &str,
+    files: &[(&str, &str)],
+    change: impl FnOnce(&mut theater_wasm::RuntimeConfig),
+) -> WasmRuntime {
     let component = |name: &str| std::fs::read(components().join(name)).expect("it is checked in");
     let mut source = MapSource::new()
         .with("worker.wasm", component("worker.wasm"))
@@ -28,8 +37,11 @@ pub(crate) fn with_files(text: &str, files: &[(&str, &str)]) -> WasmRuntime {
     for (name, content) in files {
         source = source.with(*name, (*content).to_owned());
     }
-    let watched = |config: &mut theater_wasm::RuntimeConfig| config.watch_capacity = 1 << 16;
-    WasmRuntime::builder(source).engine(engine()).config(watched).build().expect("a runtime")
+    let settings = |config: &mut theater_wasm::RuntimeConfig| {
+        config.watch_capacity = 1 << 16;
+        change(config);
+    };
+    WasmRuntime::builder(source).engine(engine()).config(settings).build().expect("a runtime")
 }
 
 /// The live children of an actor, in start order.
