@@ -22,6 +22,9 @@ pub use supervision::{
 /// How many levels a declared tree may have.
 pub const MAX_DEPTH: usize = 64;
 
+/// How many actors a declared tree may have: manifests that name others twice would grow without bound.
+pub const MAX_DECLARED: usize = 100_000;
+
 /// An actor's manifest.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]

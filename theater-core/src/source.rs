@@ -62,6 +62,9 @@ pub struct LoadedManifest {
     pub text: Arc<str>,
     /// The name that it has in errors and that relative references inside it start from.
     pub origin: Arc<str>,
+    /// Where in that text it stands: the ids of the entries of `[[children]]` that lead to it, joined by `/`. `None` for
+    /// the whole text. Part of what its digest is made of.
+    pub within: Option<Arc<str>>,
     /// The children that it declares, with their manifests, in its order. Empty unless it was [loaded](load) as a tree.
     pub children: Arc<[LoadedChild]>,
 }
@@ -86,7 +89,7 @@ impl LoadedManifest {
     pub fn parse(origin: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Result<Self, ManifestError> {
         let (origin, text) = (origin.into(), text.into());
         let manifest = Arc::new(Manifest::parse(&origin, &text)?);
-        Ok(Self { manifest, text, origin, children: Arc::default() })
+        Ok(Self { manifest, text, origin, within: None, children: Arc::default() })
     }
 }
 
@@ -168,7 +171,7 @@ impl MapSource {
 
     fn get(&self, name: &str) -> Result<&File, ManifestError> {
         if name.starts_with('/') || name.split('/').any(|part| part == "..") {
-            let kind = ManifestErrorKind::OutsideRoot { root: "(memory)".to_owned() };
+            let kind = ManifestErrorKind::OutsideRoot;
             return Err(ManifestError::new(crate::error::printable(name), kind));
         }
         self.files

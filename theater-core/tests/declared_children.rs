@@ -98,7 +98,12 @@ fn a_tree_is_nested_to_any_depth_of_components_and_pure_supervisors() {
     assert_eq!(inner.children[0].manifest.manifest.component.as_deref(), Some("w.wasm"));
     assert_eq!(inner.children[1].manifest.manifest.name, "worker");
     assert_eq!(&*inner.children[0].manifest.origin, "app.toml", "where its paths start");
-    assert_ne!(inner.text, app.text, "each has a digest of its own");
+    assert_eq!(
+        inner.children[0].manifest.within.as_deref(),
+        Some("outer/inner/w"),
+        "each has a digest of its own"
+    );
+    assert_eq!(inner.children[1].manifest.within, None);
 }
 
 #[test]
@@ -217,4 +222,20 @@ fn a_manifest_that_several_children_name_is_no_cycle() {
     let two = "name = \"app\"\n[[children]]\nid = \"a\"\nmanifest = \"worker.toml\"\n\
                [[children]]\nid = \"b\"\nmanifest = \"worker.toml\"";
     assert_eq!(app(two).unwrap().children.len(), 2);
+}
+
+#[test]
+fn manifests_that_name_each_other_twice_do_not_grow_without_bound() {
+    let mut source = MapSource::new().with("m40.toml", "name = \"m\"\ncomponent = \"w.wasm\"");
+    for n in 0..40 {
+        let next = n + 1;
+        let text = format!(
+            "name = \"m\"\n[[children]]\nid = \"a\"\nmanifest = \"m{next}.toml\"\n[[children]]\nid = \"b\"\n\
+             manifest = \"m{next}.toml\""
+        );
+        source = source.with(format!("m{n}.toml"), text);
+    }
+    let first = "m0.toml".into();
+    let error = load(&source, &first).now_or_never().unwrap().unwrap_err().to_string();
+    assert!(error.ends_with("the declared tree has more than 100000 actors"), "{error}");
 }

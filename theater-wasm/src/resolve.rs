@@ -14,6 +14,9 @@ const MAX_MANIFEST: u64 = 1 << 20;
 /// The largest component or initial state, in bytes.
 const MAX_FILE: u64 = 256 << 20;
 
+/// The most links that are followed on the way to one file, as in Linux.
+const MAX_LINKS: usize = 40;
+
 /// Files inside one folder, the root. Nothing outside of it can be reached: not by `..`, not by an absolute path, not by
 /// a link.
 ///
@@ -56,10 +59,7 @@ impl FileSource {
     }
 
     fn read_blocking(&self, path: &Path, limit: u64) -> Result<Vec<u8>, ManifestErrorKind> {
-        let real = path.canonicalize().map_err(io_kind)?;
-        if !real.starts_with(&self.root) {
-            return Err(self.outside());
-        }
+        let real = self.follow(path)?;
         // A pipe or device would block or never end.
         if !real.metadata().map_err(io_kind)?.is_file() {
             let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file");
@@ -70,6 +70,40 @@ impl FileSource {
         let file = std::fs::File::open(&real).map_err(io_kind)?;
         let size = file.take(limit + 1).read_to_end(&mut content).map_err(io_kind)? as u64;
         if size > limit { Err(ManifestErrorKind::TooLarge { size, limit }) } else { Ok(content) }
+    }
+
+    /// Follows the links on the way to `path`, which is inside the root, one at a time. One that leads outside is refused
+    /// before anything is looked at there: whether its target exists is nobody's business.
+    fn follow(&self, path: &Path) -> Result<PathBuf, ManifestErrorKind> {
+        let mut path = path.to_owned();
+        for _ in 0..MAX_LINKS {
+            let Some((link, target)) = self.first_link(&path)? else { return Ok(path) };
+            let folder = link.parent().unwrap_or(&self.root);
+            let whole = self.real(&folder.join(target)).ok_or_else(|| self.outside())?;
+            let rest = path.strip_prefix(&link).expect("a link on the way is a part of the path");
+            // Joining nothing would leave a slash at the end, and a file is no folder.
+            path = if rest.as_os_str().is_empty() { whole } else { whole.join(rest) };
+        }
+        Err(io_kind(std::io::Error::other("too many links")))
+    }
+
+    /// The first link on the way from the root to `path`, and where it points.
+    fn first_link(&self, path: &Path) -> Result<Option<(PathBuf, PathBuf)>, ManifestErrorKind> {
+        let inner = path.strip_prefix(&self.root).map_err(|_| self.outside())?;
+        let mut place = self.root.to_path_buf();
+        for part in inner.components() {
+            place.push(part);
+            if place.symlink_metadata().map_err(io_kind)?.is_symlink() {
+                let target = place.read_link().map_err(io_kind)?;
+                return Ok(Some((place, target)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A path without `.` and `..`, if by its words it is inside the root.
+    fn real(&self, path: &Path) -> Option<PathBuf> {
+        lexically_inside(&self.root, &self.root, path.to_str()?)
     }
 
     /// The folder from which a manifest's own references start.
@@ -90,7 +124,7 @@ impl FileSource {
     }
 
     fn outside(&self) -> ManifestErrorKind {
-        ManifestErrorKind::OutsideRoot { root: self.root.display().to_string() }
+        ManifestErrorKind::OutsideRoot
     }
 }
 
@@ -210,13 +244,26 @@ mod tests {
             "a\0b",
         ] {
             let kind = kind(&source, reference).await;
-            assert!(matches!(kind, ManifestErrorKind::OutsideRoot { .. }), "{reference}: {kind}");
+            assert!(matches!(kind, ManifestErrorKind::OutsideRoot), "{reference}: {kind}");
         }
         #[cfg(unix)]
         {
-            std::os::unix::fs::symlink(folder.path().join("secret.toml"), source.root().join("link.toml"))
-                .unwrap();
-            assert!(matches!(kind(&source, "link.toml").await, ManifestErrorKind::OutsideRoot { .. }));
+            use std::os::unix::fs::symlink;
+            // Whether or not there is something at the other end.
+            for (link, target) in [("link.toml", "secret.toml"), ("dangling.toml", "gone.toml")] {
+                symlink(folder.path().join(target), source.root().join(link)).unwrap();
+                assert!(matches!(kind(&source, link).await, ManifestErrorKind::OutsideRoot), "{link}");
+            }
+            symlink("../a.toml", source.root().join("inner/up.toml")).unwrap();
+            symlink("inner", source.root().join("alias")).unwrap();
+            for reference in ["inner/up.toml", "alias/b.toml", "alias/up.toml"] {
+                source
+                    .manifest(&reference.into())
+                    .await
+                    .unwrap_or_else(|error| panic!("{reference}: {error}"));
+            }
+            symlink("loop.toml", source.root().join("loop.toml")).unwrap();
+            assert!(matches!(kind(&source, "loop.toml").await, ManifestErrorKind::Io(_)));
         }
     }
 

@@ -82,7 +82,8 @@ pub struct Genesis {
     pub name: String,
     /// BLAKE3 of the component, lowercase hexadecimal; empty for a pure supervisor, which has none.
     pub component: String,
-    /// BLAKE3 of the manifest, lowercase hexadecimal.
+    /// BLAKE3 of the manifest, lowercase hexadecimal; of one that stands in another, BLAKE3 of that one, a zero byte, and
+    /// the ids of the entries that lead to it, joined by `/`.
     pub manifest: String,
     /// Where the parent's chain was when it started this actor.
     pub parent: Option<Anchor>,

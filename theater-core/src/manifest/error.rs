@@ -47,11 +47,10 @@ pub enum ManifestErrorKind {
     #[error("not found")]
     NotFound,
     /// The reference leaves the folder that manifests may come from.
-    #[error("outside of the manifest root {root}; move it inside, or run with a root that holds it")]
-    OutsideRoot {
-        /// The root.
-        root: String,
-    },
+    ///
+    /// Guests are told this as well, so it says nothing about the host's folders.
+    #[error("outside of the manifest root; move it inside, or run with a root that holds it")]
+    OutsideRoot,
     /// It could not be read.
     #[error("could not be read: {0}")]
     Io(Arc<std::io::Error>),
@@ -207,6 +206,12 @@ pub enum SupervisionRule {
     Cycle {
         /// From one to itself.
         path: String,
+    },
+    /// A tree that is too large.
+    #[error("the declared tree has more than {limit} actors")]
+    TooMany {
+        /// The limit.
+        limit: usize,
     },
     /// A tree that is too deep.
     #[error("the declared tree is deeper than {limit} levels")]

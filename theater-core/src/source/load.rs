@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::{LoadedChild, LoadedManifest, ManifestRef, ManifestSource};
 use crate::manifest::{
-    AutoShutdown, ChildEntry, ChildSource, ChildSpec, MAX_DEPTH, Manifest, ManifestError, ManifestErrorKind,
-    RestartPolicy, SupervisionRule,
+    AutoShutdown, ChildEntry, ChildSource, ChildSpec, MAX_DECLARED, MAX_DEPTH, Manifest, ManifestError,
+    ManifestErrorKind, RestartPolicy, SupervisionRule,
 };
 use crate::runtime::RestartFrom;
 
@@ -44,7 +44,8 @@ pub async fn load(
     if loaded.children.len() == loaded.manifest.children.len() {
         return Ok(loaded);
     }
-    let mut loader = Loader { source, seen: HashMap::new(), path: vec![Arc::clone(&loaded.origin)] };
+    let path = vec![Arc::clone(&loaded.origin)];
+    let mut loader = Loader { source, seen: HashMap::new(), path, declared: 0 };
     loader.children(loaded, 0).await
 }
 
@@ -54,6 +55,8 @@ struct Loader<'a> {
     seen: HashMap<String, LoadedManifest>,
     /// The files that declare each other, down to the one that is being loaded.
     path: Vec<Arc<str>>,
+    /// Children so far.
+    declared: usize,
 }
 
 type Loading<'a> = Pin<Box<dyn Future<Output = Result<LoadedManifest, ManifestError>> + Send + 'a>>;
@@ -66,6 +69,11 @@ impl Loader<'_> {
             let mut children = Vec::with_capacity(manifest.children.len());
             for entry in &manifest.children {
                 let at = |error: ManifestError| in_entry(&loaded.origin, entry, error);
+                self.declared += 1;
+                if self.declared > MAX_DECLARED {
+                    let rule = SupervisionRule::TooMany { limit: MAX_DECLARED };
+                    return Err(broken(&loaded.origin, entry, rule));
+                }
                 if depth + 1 >= MAX_DEPTH {
                     return Err(broken(&loaded.origin, entry, SupervisionRule::TooDeep { limit: MAX_DEPTH }));
                 }
@@ -111,13 +119,17 @@ impl Loader<'_> {
     }
 }
 
-/// The manifest that stands in an entry. Relative references in it start where those of the file do. Its text, of which
-/// its digest is made, is the file's with the place of the entry, so that it changes whenever the file does.
+/// The manifest that stands in an entry. Relative references in it start where those of the file do. Its text is the
+/// file's: so its digest changes whenever the file does.
 fn embedded(file: &LoadedManifest, entry: &ChildEntry, inline: &Arc<Manifest>) -> LoadedManifest {
     LoadedManifest {
         manifest: Arc::clone(inline),
-        text: format!("{}\n# child {:?} of line {}\n", file.text, entry.id, entry.line).into(),
+        text: Arc::clone(&file.text),
         origin: Arc::clone(&file.origin),
+        within: Some(match &file.within {
+            Some(within) => format!("{within}/{}", entry.id).into(),
+            None => Arc::clone(&entry.id),
+        }),
         children: Arc::default(),
     }
 }

@@ -174,7 +174,7 @@ impl Inner {
             nonce: (self.config.nonces)(),
             name: resolved.loaded.manifest.name.clone(),
             component: resolved.component_digest,
-            manifest: blake3::hash(resolved.loaded.text.as_bytes()).to_hex().to_string(),
+            manifest: manifest_digest(&resolved.loaded),
             parent: parent.as_ref().map(|parent| parent.chain.anchor()),
             runtime: concat!("theater-wasm ", env!("CARGO_PKG_VERSION")).to_owned(),
         };
@@ -279,6 +279,16 @@ fn start_error(inner: &Inner, reason: ExitReason) -> ActorError {
         }
         reason => ActorError::StartFailed { reason },
     }
+}
+
+/// BLAKE3 of a manifest's text; for one that stands in another, of that one's text and its place in it.
+fn manifest_digest(loaded: &LoadedManifest) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(loaded.text.as_bytes());
+    if let Some(within) = &loaded.within {
+        hasher.update(b"\0").update(within.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
 }
 
 /// The handlers that this runtime provides.

@@ -1,5 +1,6 @@
 //! `[child_spec]` and `[[children]]`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::read::{Reader, Value};
@@ -62,13 +63,14 @@ pub(super) fn children(table: &mut Reader<'_>, depth: usize) -> Result<Vec<Child
         return Err(list.breaks(SupervisionRule::TooDeep { limit: MAX_DEPTH }));
     }
     let mut children: Vec<ChildEntry> = Vec::new();
+    let mut lines: HashMap<Arc<str>, u32> = HashMap::new();
     for entry in list.array()? {
         let mut table = entry.table("[[children]]")?;
         let line = table.line();
         let id_value = table.require("id")?;
         let id: Arc<str> = id_value.name()?.into();
-        if let Some(first) = children.iter().find(|other| other.id == id) {
-            let (id, first) = (id.to_string(), first.line);
+        if let Some(first) = lines.insert(Arc::clone(&id), line) {
+            let id = id.to_string();
             return Err(id_value.breaks(SupervisionRule::DuplicateChild { id, first }));
         }
         let child_spec = child_spec(&mut table)?;
