@@ -148,7 +148,7 @@ fn every_illegal_combination_names_file_line_and_rule() {
         (child(""), "app.toml:2: child `x` needs `manifest`"),
         (
             child("manifest = \"worker.toml\"\ncomponent = \"w.wasm\""),
-            "app.toml:5: unknown key `component` in [[children]]",
+            "app.toml:4: child `x` has both `manifest` and `component`; keep one",
         ),
         (child("manifest = \"gone.toml\""), "app.toml:2: child `x`: gone.toml: not found"),
         (child("manifest = \"broken.toml\""), "app.toml:2: child `x`: broken.toml:3: `component` must be"),
@@ -238,4 +238,42 @@ fn manifests_that_name_each_other_twice_do_not_grow_without_bound() {
     let first = "m0.toml".into();
     let error = load(&source, &first).now_or_never().unwrap().unwrap_err().to_string();
     assert!(error.ends_with("the declared tree has more than 100000 actors"), "{error}");
+}
+
+/// The TOML blocks of the reference.
+fn documented() -> Vec<&'static str> {
+    let page = include_str!("../../docs/manifest.md");
+    let blocks = page.split("```toml\n").skip(1);
+    blocks.map(|rest| rest.split("```").next().expect("a block ends")).collect()
+}
+
+#[test]
+fn every_manifest_in_the_reference_is_one() {
+    let blocks = documented();
+    assert!(blocks.len() >= 2);
+    for block in blocks {
+        Manifest::parse("docs/manifest.md", block).unwrap_or_else(|error| panic!("{error}\n{block}"));
+    }
+}
+
+#[test]
+fn the_reference_has_every_key_of_supervision() {
+    let page = include_str!("../../docs/manifest.md");
+    let text = "name = \"a\"\n[supervision]\nx = 1";
+    let said = Manifest::parse("a", text).unwrap_err().to_string();
+    let known = said.split("known are: ").nth(1).expect("it names them");
+    for key in known.split(", ").chain([
+        "min",
+        "max",
+        "factor",
+        "jitter",
+        "reset_after",
+        "significant",
+        "restart_from",
+    ]) {
+        assert!(
+            page.contains(&format!("`{key}`")) || page.contains(&format!("[supervision.{key}]")),
+            "{key}"
+        );
+    }
 }

@@ -178,6 +178,16 @@ pub enum SupervisionRule {
         /// The id.
         id: String,
     },
+    /// A child is one of both.
+    #[error(
+        "child `{id}` has both `manifest` and `{key}`; keep one: a manifest of its own, or one that stands here"
+    )]
+    TwoManifests {
+        /// The id.
+        id: String,
+        /// The key of an inline manifest.
+        key: &'static str,
+    },
     /// OTP: `bad_start_spec`.
     #[error(
         "a simple-one-for-one supervisor starts its children at run time: it may declare one, the template, but \

@@ -82,10 +82,13 @@ pub(super) fn children(table: &mut Reader<'_>, depth: usize) -> Result<Vec<Child
 }
 
 fn source(table: &mut Reader<'_>, id: &str, depth: usize) -> Result<ChildSource, ManifestError> {
-    if let Some(value) = table.get("manifest") {
-        return value.path().map(ChildSource::Reference);
-    }
     let inline = ["component", "package", "component_path", "supervision", "children"];
+    if let Some(value) = table.get("manifest") {
+        return match inline.into_iter().find(|key| table.get(key).is_some()) {
+            Some(key) => Err(value.breaks(SupervisionRule::TwoManifests { id: id.to_owned(), key })),
+            None => value.path().map(ChildSource::Reference),
+        };
+    }
     if !inline.into_iter().any(|key| table.get(key).is_some()) {
         return Err(table.breaks(SupervisionRule::NothingToStart { id: id.to_owned() }));
     }
