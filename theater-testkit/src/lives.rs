@@ -151,8 +151,12 @@ impl Lives {
             ActorStatus::Ended(reason) => return Err(ActorError::StartFailed { reason: reason.clone() }),
             _ => return Err(ActorError::StartFailed { reason: ExitReason::Stopped }),
         }
-        if outcome == StartOutcome::Fail {
-            let reason = ExitReason::InitFailed { error: "scripted".to_owned() };
+        let failure = match outcome {
+            StartOutcome::Fail => Some(ExitReason::InitFailed { error: "scripted".to_owned() }),
+            StartOutcome::Ignore => Some(ExitReason::Completed { data: None }),
+            _ => None,
+        };
+        if let Some(reason) = failure {
             self.fail(id, life, reason.clone());
             return Err(ActorError::StartFailed { reason });
         }

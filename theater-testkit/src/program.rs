@@ -13,6 +13,8 @@ pub enum StartOutcome {
     Ok,
     /// Its `init` fails.
     Fail,
+    /// It ends itself cleanly in its `init`: OTP's `ignore`.
+    Ignore,
     /// Its `init` never ends.
     Hang,
     /// It runs, after this time.
@@ -46,7 +48,7 @@ impl Program {
 
     /// The program that a reference spells out, so that a test need not register one.
     ///
-    /// `permanent`, `transient` and `temporary` are restart policies; `ok`, `error`, `hang`, `die`, `panic` and `slow`
+    /// `permanent`, `transient` and `temporary` are restart policies; `ok`, `error`, `ignore`, `hang`, `die`, `panic` and `slow`
     /// followed by a time such as `100ms` are starts, in their order. Other words are names and mean nothing.
     ///
     /// # Examples
@@ -67,6 +69,7 @@ impl Program {
                 "temporary" => program.child_spec.restart = RestartPolicy::Temporary,
                 "ok" => program.starts.push_back(StartOutcome::Ok),
                 "error" => program.starts.push_back(StartOutcome::Fail),
+                "ignore" => program.starts.push_back(StartOutcome::Ignore),
                 "hang" => program.starts.push_back(StartOutcome::Hang),
                 "die" => program.starts.push_back(StartOutcome::Die(crash())),
                 "panic" => program.starts.push_back(StartOutcome::Panic),
