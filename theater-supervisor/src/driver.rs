@@ -26,7 +26,7 @@ use timers::Timers;
 #[derive(Debug)]
 pub(crate) enum Command {
     /// A call, with what to start where it is a start.
-    Call { by: By, request: Request, spawn: Option<SpawnRequest>, reply: oneshot::Sender<Verdict> },
+    Call { by: By, request: Request, spawn: Option<Box<SpawnRequest>>, reply: oneshot::Sender<Verdict> },
     /// Start the declared children.
     Begin { reply: oneshot::Sender<Result<(), ActorError>> },
     /// List the children.
@@ -177,7 +177,7 @@ impl Driver {
                 self.next_call += 1;
                 let call = CallId(self.next_call);
                 if let Some(spawn) = spawn {
-                    self.starts.insert(call, spawn);
+                    self.starts.insert(call, *spawn);
                 }
                 self.calls.insert(call, reply);
                 self.inputs.push_back(Input::Call { call, by, request });

@@ -116,7 +116,7 @@ impl FileSource {
     }
 
     /// The path from the root, with `/` between its parts, of what `reference` names from `folder`.
-    fn from_root(&self, folder: &Path, reference: &str) -> Option<String> {
+    fn path_from_root(&self, folder: &Path, reference: &str) -> Option<String> {
         let path = lexically_inside(&self.root, folder, reference)?;
         let inner = path.strip_prefix(&self.root).ok()?;
         let parts = inner.components().map(|part| part.as_os_str().to_str());
@@ -169,13 +169,13 @@ impl ManifestSource for FileSource {
         let text = String::from_utf8(content.into())
             .map_err(|_| ManifestError::new(printable(reference), ManifestErrorKind::NotText))?;
         // One file has one name: cycles are found by it.
-        let origin = self.from_root(&self.root, reference).unwrap_or_else(|| reference.to_owned());
+        let origin = self.path_from_root(&self.root, reference).unwrap_or_else(|| reference.to_owned());
         LoadedManifest::parse(origin, text)
     }
 
     fn relative(&self, manifest: &LoadedManifest, reference: &str) -> Result<ManifestRef, ManifestError> {
         let outside = || ManifestError::new(printable(reference), self.outside());
-        self.from_root(&self.folder(manifest), reference).map(Into::into).ok_or_else(outside)
+        self.path_from_root(&self.folder(manifest), reference).map(Into::into).ok_or_else(outside)
     }
 
     async fn read(&self, manifest: &LoadedManifest, reference: &str) -> Result<Bytes, ManifestError> {

@@ -81,7 +81,7 @@ pub enum ManifestErrorKind {
         /// The keys that are known there.
         known: String,
         /// A known one that looks like it.
-        near: Option<String>,
+        near: Option<&'static str>,
     },
     /// A key that has to be there.
     #[error("missing key `{key}` in {table}")]
@@ -141,8 +141,8 @@ pub enum ManifestErrorKind {
     },
 }
 
-fn meant(near: &Option<String>) -> String {
-    near.as_ref().map(|near| format!(", did you mean `{near}`?")).unwrap_or_default()
+fn meant(near: &Option<&'static str>) -> String {
+    near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default()
 }
 
 /// A rule about supervision that a manifest breaks.

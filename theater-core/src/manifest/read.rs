@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
             Some((key, _)) => {
                 let known = self.asked.iter().copied().collect::<Vec<_>>().join(", ");
                 let known = if known.is_empty() { "none".to_owned() } else { known };
-                let near = nearest(key.get_ref(), self.asked.iter().copied()).map(ToOwned::to_owned);
+                let near = nearest(key.get_ref(), self.asked.iter().copied());
                 let key_text = key.get_ref().to_string();
                 let kind =
                     ManifestErrorKind::UnknownKey { key: key_text, table: self.name.clone(), known, near };

@@ -36,6 +36,14 @@ macro_rules! forward {
             ) -> Result<ExitReason, ActorError> {
                 (**self).stop(by, id, mode).await
             }
+            async fn halt(
+                &self,
+                by: Authority,
+                id: ActorId,
+                mode: StopMode,
+            ) -> Result<ExitReason, ActorError> {
+                (**self).halt(by, id, mode).await
+            }
             async fn info(&self, by: Authority, id: ActorId) -> Result<ActorInfo, ActorError> {
                 (**self).info(by, id).await
             }

@@ -179,6 +179,7 @@ impl SupervisorHost {
             return None;
         }
         let by = By::Guest;
+        let spawn = spawn.map(Box::new);
         let verdict = self.inner.ask(|reply| Command::Call { by, request, spawn, reply }).await;
         Some(match verdict {
             Some(Ok(Some(id))) => Ok(id),

@@ -129,6 +129,7 @@ impl SupervisorHandle {
     async fn call(&self, request: Request, spawn: Option<SpawnRequest>) -> Verdict {
         self.alive()?;
         let by = By::Operator;
+        let spawn = spawn.map(Box::new);
         let verdict = self.inner.ask(|reply| Command::Call { by, request, spawn, reply }).await;
         verdict.unwrap_or_else(|| Err(ended()))
     }

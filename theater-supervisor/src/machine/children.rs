@@ -153,7 +153,7 @@ pub(super) struct Cold {
     pub(super) last_reason: Option<Arc<ExitReason>>,
     /// An exit that came while a stop was under way: if the stop is refused, the rules deal with it.
     pub(super) absorbed: Option<Box<(Arc<ExitReason>, Option<bool>)>>,
-    waiting: Option<Box<VecDeque<Waiting>>>,
+    waiting: VecDeque<Waiting>,
     next: u32,
     previous: u32,
 }
@@ -304,7 +304,7 @@ impl Children {
             call: CallId(0),
             last_reason: None,
             absorbed: None,
-            waiting: None,
+            waiting: VecDeque::new(),
             next: NONE,
             previous: self.tail,
         };
@@ -493,30 +493,31 @@ impl Children {
             self.early.remove(&id);
         }
         let cold = self.cold_mut(slot);
-        (cold.last_reason, cold.absorbed, cold.waiting) = (None, None, None);
+        (cold.last_reason, cold.absorbed) = (None, None);
+        cold.waiting = VecDeque::new();
         self.set_phase(slot, Phase::Free);
         self.free.push(slot.0);
     }
 
     pub(super) fn wait(&mut self, slot: Slot, waiting: Waiting) {
-        self.cold_mut(slot).waiting.get_or_insert_default().push_back(waiting);
+        self.cold_mut(slot).waiting.push_back(waiting);
     }
 
     pub(super) fn has_waiting(&self, slot: Slot) -> bool {
-        self.cold(slot).waiting.as_ref().is_some_and(|waiting| !waiting.is_empty())
+        !self.cold(slot).waiting.is_empty()
     }
 
     pub(super) fn next_waiting(&mut self, slot: Slot) -> Option<Waiting> {
-        self.cold_mut(slot).waiting.as_mut()?.pop_front()
+        self.cold_mut(slot).waiting.pop_front()
     }
 
     /// Takes all calls that wait for a child, in the order of the children.
     pub(super) fn take_waiting(&mut self) -> Vec<CallId> {
-        let slots: Vec<_> = self.iter().filter(|slot| self.cold(*slot).waiting.is_some()).collect();
+        let slots: Vec<_> = self.iter().filter(|slot| self.has_waiting(*slot)).collect();
         let mut calls = Vec::new();
         for slot in slots {
-            let waiting = self.cold_mut(slot).waiting.take();
-            calls.extend(waiting.into_iter().flat_map(|waiting| *waiting).map(|waiting| waiting.call));
+            let waiting = std::mem::take(&mut self.cold_mut(slot).waiting);
+            calls.extend(waiting.into_iter().map(|waiting| waiting.call));
         }
         calls
     }

@@ -91,7 +91,7 @@ impl Rules {
                 if again && !self.phantoms.contains(id) {
                     self.label("exit told again, or too late");
                     // The end of an older life may be news, once; it never has another effect.
-                    let silent = match &seen.actions[..] {
+                    let silent = match seen.actions {
                         [] => true,
                         [Action::Notify { incarnation, .. }] => !twice && incarnation.0 == life,
                         _ => false,

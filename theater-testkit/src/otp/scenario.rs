@@ -38,7 +38,7 @@ pub struct Flags {
 /// OTP's `strategy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
+#[expect(missing_docs, reason = "the words are those of OTP")]
 pub enum Strategy {
     OneForOne,
     OneForAll,
@@ -48,7 +48,7 @@ pub enum Strategy {
 /// OTP's `auto_shutdown`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
+#[expect(missing_docs, reason = "the words are those of OTP")]
 pub enum AutoShutdown {
     Never,
     AnySignificant,
@@ -78,7 +78,7 @@ pub struct ChildPlan {
 /// OTP's `restart`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
+#[expect(missing_docs, reason = "the words are those of OTP")]
 pub enum Restart {
     Permanent,
     Transient,
@@ -88,7 +88,7 @@ pub enum Restart {
 /// OTP's `type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
+#[expect(missing_docs, reason = "the words are those of OTP")]
 pub enum ChildType {
     Worker,
     Supervisor,
@@ -108,7 +108,7 @@ pub enum Shutdown {
 /// How a start goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
+#[expect(missing_docs, reason = "the words are those of OTP")]
 pub enum Start {
     Ok,
     Error,
@@ -172,7 +172,7 @@ pub enum Op {
 /// What an operation answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
+#[expect(missing_docs, reason = "the words are those of OTP")]
 pub enum OpResult {
     Ok,
     OkIgnored,
@@ -221,7 +221,7 @@ pub struct ChildLine {
 /// How a child is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
+#[expect(missing_docs, reason = "the words are those of OTP")]
 pub enum State {
     Running,
     Undefined,
