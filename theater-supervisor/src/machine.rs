@@ -19,6 +19,7 @@
 mod backoff;
 mod begin;
 mod calls;
+mod child;
 mod children;
 mod ending;
 mod exits;
@@ -37,7 +38,8 @@ use theater_core::{ActorError, ActorId, ExitReason, Incarnation, SupervisionSpec
 
 use crate::error::ChildError;
 use backoff::Random;
-use children::{Children, Waiting};
+use child::Waiting;
+use children::Children;
 use ending::Ending;
 use groups::Group;
 

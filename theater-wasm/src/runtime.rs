@@ -1,6 +1,7 @@
 //! `WasmRuntime`: actors as WebAssembly components on tokio tasks.
 
 mod actor_runtime;
+mod begin;
 mod chain;
 mod check;
 mod config;

@@ -2,7 +2,8 @@
 
 use theater_core::ActorError;
 
-use super::children::{Phase, Slot, Why};
+use super::child::{Phase, Why};
+use super::children::Slot;
 use super::{Action, DeclaredChild, Machine};
 
 impl Machine {

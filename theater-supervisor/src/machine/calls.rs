@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use theater_core::{ActorInfo, AutoShutdown, ChildSpec, Incarnation, RestartPolicy, StopMode};
 
-use super::children::{Phase, Slot, Waiting, What, Why};
+use super::child::{Phase, Waiting, What, Why};
+use super::children::Slot;
 use super::{Action, By, CallId, ChildKey, Deferred, Input, Machine, Request, Target, Verdict};
 use crate::error::ChildError;
 

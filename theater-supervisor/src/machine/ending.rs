@@ -2,7 +2,8 @@
 
 use theater_core::{ActorError, Incarnation};
 
-use super::children::{Phase, Slot, Why};
+use super::child::{Phase, Why};
+use super::children::Slot;
 use super::{Action, ChildKey, Deferred, Machine, Outcome, refusal, refuse};
 
 /// A supervisor that has begun to end.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use theater_core::{ActorId, AutoShutdown, ExitReason, Incarnation};
 
-use super::children::{Early, Phase, Slot};
+use super::child::Phase;
+use super::children::{Early, Slot};
 use super::poison::{self, Guard};
 use super::{Action, Deferred, Machine, Outcome, Tick, restarts};
 use crate::event::{Decision, GiveUpCause};

@@ -3,7 +3,8 @@
 //! OTP: temporary children of the group are stopped and forgotten. All others are started, those too that had ended
 //! cleanly or had been terminated. If one does not start, those before it stay up, those after it wait, and it is retried.
 
-use super::children::{Phase, Slot, Why};
+use super::child::{Phase, Why};
+use super::children::Slot;
 use super::{Action, Machine};
 
 /// A group restart under way.

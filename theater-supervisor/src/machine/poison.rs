@@ -2,7 +2,7 @@
 
 use theater_core::{ExitReason, RestartFrom};
 
-use super::children::Child;
+use super::child::Child;
 
 /// What the guard says to a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(super) fn note(
     };
     // A backend that does not say whether calls succeeded gets no guard.
     if progressed != Some(false) {
-        child.stuck = super::children::Stuck::default();
+        child.stuck = super::child::Stuck::default();
         return Guard::Pass;
     }
     if reason.is_clean() || !child.restored {
@@ -43,6 +43,6 @@ pub(super) fn note(
     if child.stuck.initial {
         return Guard::GiveUp { crashes: u32::from(child.stuck.crashes) };
     }
-    child.stuck = super::children::Stuck { crashes: 0, initial: true };
+    child.stuck = super::child::Stuck { crashes: 0, initial: true };
     Guard::Pass
 }

@@ -7,7 +7,8 @@ use theater_core::{
     ActorError, ActorId, ChildSpec, ExitReason, Incarnation, RestartFrom, StopMode, Strategy,
 };
 
-use super::children::{Phase, Slot, Why};
+use super::child::{Phase, Why};
+use super::children::Slot;
 use super::exits::millis;
 use super::{Action, By, ChildKey, Machine, Outcome, Report, Tick, backoff};
 use crate::error::ChildError;
@@ -356,7 +357,7 @@ impl Machine {
     pub(super) fn renew_from(&mut self, slot: Slot) -> RestartFrom {
         self.children.cold_mut(slot).failures = 0;
         let child = self.children.get_mut(slot);
-        child.stuck = super::children::Stuck::default();
+        child.stuck = super::child::Stuck::default();
         child.restored = true;
         child.restart_from()
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use theater_core::{ActorId, ChildSpec, Incarnation};
 
 use super::Machine;
-use super::children::Phase;
+use super::child::Phase;
 
 /// How a child is, in OTP's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Machine {
             .map(|slot| {
                 let child = self.children.get(slot);
                 let state = match child.phase {
-                    Phase::Starting(super::children::Why::Rule | super::children::Why::Group { .. })
+                    Phase::Starting(super::child::Why::Rule | super::child::Why::Group { .. })
                     | Phase::Restarting => ChildState::Restarting,
                     Phase::Starting(_) => ChildState::Starting,
                     Phase::Running => ChildState::Running,

@@ -1,28 +1,18 @@
-//! Beginning and ending lives: whatever happens in between, each life ends once, with everything below it, and everybody
-//! is told in order.
+//! Ending lives: whatever happens in between, each life ends once, with everything below it, and everybody is told in
+//! order.
 
-use std::panic::AssertUnwindSafe;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use theater_core::event::payload::{Exited, Origin, encode};
-use theater_core::{
-    ActorError, ActorHandle, ChildExit, Escalation, EventKind, ExitReason, Incarnation, ShutdownController,
-    StopMode,
-};
-use theater_supervisor::{SupervisorError, SupervisorHost};
-use tokio::sync::oneshot;
+use theater_core::event::payload::{Exited, encode};
+use theater_core::{ActorError, ChildExit, EventKind, ExitReason, StopMode};
 use tokio::time::Instant;
 
-use super::entry::{Core, Entry, Inboxes, Phase, Roots, Start, lock};
-use super::life::{Driver, Life, LifeControl};
+use super::entry::{Entry, Inboxes, Phase, lock};
+use super::life::{Life, LifeControl};
 use super::spawn::Untaken;
 use super::{Inner, LifecycleKind};
-
-type Started = oneshot::Sender<Result<(), ExitReason>>;
 
 /// What comes after the end of a life that somebody asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,98 +23,6 @@ pub(super) enum Then {
 }
 
 impl Inner {
-    /// Begins the next life of an actor that has none.
-    pub(super) fn begin_life(
-        self: &Arc<Self>,
-        entry: &Arc<Entry>,
-        start: Start,
-        started: Started,
-    ) -> Result<Arc<LifeControl>, ActorError> {
-        let control = LifeControl::new();
-        let (incarnation, inboxes) = self.take_over(entry, &control)?;
-        let supervisor = self.start_supervisor(entry, &control);
-        let life = Life {
-            inner: Arc::clone(self),
-            entry: Arc::clone(entry),
-            incarnation,
-            control: Arc::clone(&control),
-            supervisor,
-            progressed: AtomicBool::new(false),
-        };
-        tokio::spawn(whole_life(life, start, inboxes, started));
-        Ok(control)
-    }
-
-    /// Makes `control` the life of the actor, unless nothing may start there any more. From its first life on the actor
-    /// can be found.
-    fn take_over(
-        &self,
-        entry: &Arc<Entry>,
-        control: &Arc<LifeControl>,
-    ) -> Result<(Incarnation, Inboxes), ActorError> {
-        // Held while the child's own lock is taken: always parent before child.
-        let mut siblings = self.siblings(entry);
-        if siblings.closing() {
-            return Err(ActorError::ShuttingDown);
-        }
-        let mut core = entry.core();
-        let mut inboxes = core.inboxes.take().ok_or(ActorError::StillRunning { id: entry.id })?;
-        let asked = std::mem::take(&mut core.asked);
-        core.automatic = !asked && matches!(core.phase, Phase::Ended { awaiting: true, .. });
-        core.incarnation = core.incarnation.next();
-        core.phase = Phase::Starting;
-        core.closing = false;
-        core.halting = false;
-        core.life = Some(Arc::clone(control));
-        core.last = Some(Arc::clone(control));
-        // What happened to the children of an earlier life is no news for this one.
-        entry.exits.clear();
-        while inboxes.notices.as_mut().is_some_and(|notices| notices.try_recv().is_ok()) {}
-        siblings.insert(entry);
-        if core.incarnation == Incarnation::FIRST {
-            self.registry.insert(entry.id, Arc::clone(entry));
-        }
-        Ok((core.incarnation, inboxes))
-    }
-
-    /// The actors with the same parent, locked.
-    fn siblings<'a>(&'a self, entry: &'a Entry) -> Siblings<'a> {
-        match &entry.parent {
-            Some(parent) => Siblings::Children(parent.core()),
-            None => Siblings::Roots(lock(&self.roots)),
-        }
-    }
-
-    /// Starts the supervisor of this life, where the manifest asks for one.
-    fn start_supervisor(
-        self: &Arc<Self>,
-        entry: &Arc<Entry>,
-        control: &Arc<LifeControl>,
-    ) -> Option<SupervisorHost> {
-        if !entry.manifest.supervises() {
-            return None;
-        }
-        let host = SupervisorHost::builder()
-            .supervision(entry.manifest.supervision)
-            .children(entry.declared.iter().cloned())
-            .deadline(entry.limits().host_deadline)
-            .build();
-        let (shutdown, receiver) = ShutdownController::new();
-        let handle = ActorHandle::new(entry.id, Arc::new(self.outer()));
-        // Attached here and not in the task: `init` may spawn children before the task is first polled.
-        let driving = host.start(handle, receiver);
-        let (ended, escalation) = (Arc::clone(control), entry.manifest.supervision.escalation);
-        let task = tokio::spawn(async move {
-            match AssertUnwindSafe(driving).catch_unwind().await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => ended.kill(cause_of_end(error, escalation)),
-                Err(panic) => ended.kill(ExitReason::HostPanicked { message: panic_message(&*panic) }),
-            }
-        });
-        *lock(&control.driver) = Some(Driver { shutdown, task });
-        Some(host)
-    }
-
     /// Ends an actor after its descendants. Boxed because it calls itself once per level.
     pub(super) fn end_tree<'a>(
         self: &'a Arc<Self>,
@@ -247,7 +145,7 @@ impl Inner {
 
     /// Everything that has to happen when a life is over, in this order: its own record, its descendants, its status, its
     /// parent's record, its parent's notice, those who wait for it.
-    async fn end_life(
+    pub(super) async fn end_life(
         self: &Arc<Self>,
         life: &Life,
         inboxes: Inboxes,
@@ -364,44 +262,6 @@ impl Inner {
     }
 }
 
-/// The actors with the same parent, locked.
-enum Siblings<'a> {
-    Children(MutexGuard<'a, Core>),
-    Roots(MutexGuard<'a, Roots>),
-}
-
-impl Siblings<'_> {
-    /// Whether nothing may start here any more.
-    fn closing(&self) -> bool {
-        match self {
-            Self::Children(core) => core.closing || matches!(core.phase, Phase::Ended { .. }),
-            Self::Roots(roots) => roots.closing,
-        }
-    }
-
-    /// One of them begins a life.
-    fn insert(&mut self, entry: &Arc<Entry>) {
-        match self {
-            Self::Children(core) => {
-                core.live_children += 1;
-                core.retention.began(entry.place);
-                core.children.insert(entry.place, Arc::clone(entry));
-            }
-            Self::Roots(roots) => {
-                roots.retention.began(entry.place);
-                roots.children.insert(entry.place, Arc::clone(entry));
-            }
-        }
-    }
-
-    /// One of them ended a life.
-    fn ended(&mut self) {
-        if let Self::Children(core) = self {
-            core.live_children = core.live_children.saturating_sub(1);
-        }
-    }
-}
-
 /// Makes the end of a life final unless the next is begun.
 pub(super) struct Finalize<'a> {
     inner: &'a Arc<Inner>,
@@ -439,38 +299,6 @@ fn is_final(entry: &Arc<Entry>) -> bool {
     matches!(entry.core().phase, Phase::Ended { awaiting: false, .. })
 }
 
-/// A whole life, in its own task: nothing that the guest or a host function does gets past it.
-async fn whole_life(life: Life, start: Start, mut inboxes: Inboxes, started: Started) {
-    let mut started = Some(started);
-    let running = |origin: Origin| {
-        announce(&life, origin);
-        // Whoever asked for the start may be gone; then it has killed this life as well.
-        let _ = started.take().map(|started| started.send(Ok(())));
-    };
-    let lived = AssertUnwindSafe(life.run(start, &mut inboxes, running)).catch_unwind().await;
-    let reason = lived.unwrap_or_else(|panic| ExitReason::HostPanicked { message: panic_message(&*panic) });
-    let was_running = started.is_none();
-    let inner = Arc::clone(&life.inner);
-    inner.end_life(&life, inboxes, reason.clone(), was_running).await;
-    if let Some(started) = started {
-        let _ = started.send(Err(reason));
-    }
-}
-
-/// The life runs: its parent's chain and the watchers hear of it before whoever asked for it.
-fn announce(life: &Life, origin: Origin) {
-    {
-        let mut core = life.entry.core();
-        if core.phase == Phase::Starting {
-            core.phase = if core.closing { Phase::Stopping } else { Phase::Running };
-        }
-    }
-    let first = life.incarnation == Incarnation::FIRST;
-    let kind = if first { EventKind::CHILD_STARTED } else { EventKind::CHILD_RESTARTED };
-    life.inner.anchor(&life.entry, kind, None);
-    life.inner.tell(&life.entry, LifecycleKind::Started { origin });
-}
-
 /// The exit reason of an actor that somebody asks to end in this mode.
 pub(super) fn asked_reason(mode: StopMode) -> ExitReason {
     if mode == StopMode::Kill { ExitReason::Killed } else { ExitReason::Stopped }
@@ -505,31 +333,4 @@ async fn finished_by(task: &mut tokio::task::JoinHandle<()>, deadline: Option<In
             true
         }
     }
-}
-
-/// As what an actor ends whose supervisor has ended.
-fn cause_of_end(error: SupervisorError, escalation: Escalation) -> ExitReason {
-    let clean = escalation == Escalation::Shutdown;
-    match error {
-        SupervisorError::ActorError(ActorError::Escalated { child, reason, .. }) => {
-            ExitReason::Escalated { child, reason: reason.to_string(), clean }
-        }
-        SupervisorError::ActorError(ActorError::Poisoned { child, crashes, reason }) => {
-            let reason = format!("{reason}, {crashes} times in a row from its initial state");
-            ExitReason::Escalated { child, reason, clean }
-        }
-        SupervisorError::ActorError(ActorError::AutoShutdown { child }) => ExitReason::AutoShutdown { child },
-        SupervisorError::ActorError(error @ ActorError::ChildNotStarted { .. }) => {
-            ExitReason::StartFailed { error: error.to_string() }
-        }
-        other => ExitReason::HostPanicked { message: format!("the supervisor ended: {other}") },
-    }
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
 }
