@@ -29,7 +29,8 @@ fn main() {
 
 fn decisions() {
     println!("one decision, ns (ratio to 1 child)");
-    println!("{:28} {:>10} {:>18} {:>18}", "", "1", "1,000", "100,000");
+    println!("{:36} {:>10} {:>18} {:>18}", "", "1", "1,000", "100,000");
+    floor();
     for (name, strategy) in
         [("one-for-one", Strategy::OneForOne), ("simple-one-for-one", Strategy::SimpleOneForOne)]
     {
@@ -44,7 +45,7 @@ fn decisions() {
             });
             let ratio = |cost: f64| format!("{cost:.0} ({:.2})", cost / costs[0]);
             println!(
-                "{:28} {:>10.0} {:>18} {:>18}",
+                "{:36} {:>10.0} {:>18} {:>18}",
                 format!("{name}: {what}"),
                 costs[0],
                 ratio(costs[1]),
@@ -53,6 +54,40 @@ fn decisions() {
         }
     }
 }
+
+/// What finding a child costs at least: a lookup in a table of places, and one line of memory there. The processor's caches
+/// hold little of 100,000 children, so even this is not flat.
+fn floor() {
+    let costs = [1_u64, 1_000, 100_000].map(|children| {
+        let hash = |id: u64| id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let places: Vec<Line> = (0..children).map(|id| Line([id, 0, 0, 0, 0, 0, 0, 0])).collect();
+        let mut table = hashbrown::HashTable::new();
+        for place in 0..u32::try_from(children).expect("they are few") {
+            table.insert_unique(hash(u64::from(place)), place, |place| hash(u64::from(*place)));
+        }
+        let mut random = 1_u64;
+        let time = median(|| {
+            let ids: Vec<_> = (0..BATCH)
+                .map(|_| {
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    (random >> 33) % children
+                })
+                .collect();
+            let begin = Instant::now();
+            for id in ids {
+                let found = table.find(hash(id), |place| places[*place as usize].0[0] == id);
+                std::hint::black_box(found);
+            }
+            begin.elapsed()
+        });
+        time.as_nanos() as f64 / BATCH as f64
+    });
+    let ratio = |cost: f64| format!("{cost:.0} ({:.2})", cost / costs[0]);
+    println!("{:36} {:>10.0} {:>18} {:>18}", "floor: find one", costs[0], ratio(costs[1]), ratio(costs[2]));
+}
+
+#[repr(align(64))]
+struct Line([u64; 8]);
 
 fn median(mut measure: impl FnMut() -> Duration) -> Duration {
     measure();
