@@ -5,6 +5,7 @@ mod chains;
 mod commands;
 mod declared;
 mod documents;
+mod groups;
 mod isolation;
 mod limits;
 mod liveness;
