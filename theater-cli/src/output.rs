@@ -29,6 +29,7 @@ pub(crate) struct Seen<'a> {
     pub(crate) time: u64,
     pub(crate) actor: ActorId,
     pub(crate) name: &'a str,
+    pub(crate) child_id: Option<&'a str>,
     pub(crate) parent: Option<ActorId>,
     pub(crate) incarnation: Incarnation,
     pub(crate) kind: &'a LifecycleKind,
@@ -40,6 +41,7 @@ impl<'a> From<&'a LifecycleEvent> for Seen<'a> {
             time: event.time,
             actor: event.actor,
             name: &event.name,
+            child_id: event.child_id.as_deref(),
             parent: event.parent,
             incarnation: event.incarnation,
             kind: &event.kind,
@@ -92,6 +94,8 @@ struct EventObject<'a> {
     time: String,
     actor: ActorId,
     name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    child_id: Option<&'a str>,
     parent: Option<ActorId>,
     incarnation: Incarnation,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -148,6 +152,7 @@ impl<'a> EventObject<'a> {
             time: timestamp(seen.time),
             actor: seen.actor,
             name: seen.name,
+            child_id: seen.child_id,
             parent: seen.parent,
             incarnation: seen.incarnation,
             origin: None,

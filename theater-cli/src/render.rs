@@ -38,7 +38,8 @@ impl Renderer {
     /// One event, as one line and perhaps indented ones below it.
     pub(crate) fn event(&mut self, seen: &Seen<'_>) -> String {
         let (style, what, detail) = self.describe(seen);
-        let name = short_name(seen.name);
+        // A declared child goes by its id: several may have one manifest.
+        let name = short_name(seen.child_id.unwrap_or(seen.name));
         self.name_width = self.name_width.max(name.chars().count());
         self.names.entry(seen.actor).or_insert_with(|| name.clone());
         let id = self.ids.of(seen.actor);
@@ -247,6 +248,7 @@ mod tests {
             time: 1_250_000_000,
             actor: id(1),
             name: "worker",
+            child_id: None,
             parent: None,
             incarnation: Incarnation(incarnation),
             kind,
@@ -317,6 +319,14 @@ mod tests {
         let given: Vec<_> = twins.iter().map(|id| ids.of(*id)).collect();
         assert_eq!(given.iter().map(String::len).collect::<Vec<_>>(), [8, 12, 36]);
         assert_eq!(given, twins.iter().map(|id| ids.of(*id)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_declared_child_goes_by_its_id() {
+        let kind = LifecycleKind::Started { origin: Origin::Init };
+        let declared = Seen { child_id: Some("store"), ..seen(1, &kind) };
+        let line = Renderer::new(0, false, false).event(&declared);
+        assert!(line.contains("  store  "), "{line}");
     }
 
     #[test]

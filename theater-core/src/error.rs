@@ -153,7 +153,7 @@ pub enum ActorError {
         child: ActorId,
     },
     /// A declared child did not start, so its supervisor did not either.
-    #[error("child `{child}` did not start: {error}")]
+    #[error("child `{child}` did not start: {}", cause(error))]
     ChildNotStarted {
         /// The child's id in the manifest.
         child: String,
@@ -184,6 +184,14 @@ pub enum ActorError {
     /// The other end of the command channel is gone.
     #[error("the runtime behind the command channel has ended")]
     RuntimeGone,
+}
+
+/// Why a child did not start, without saying twice that it did not.
+fn cause(error: &ActorError) -> String {
+    match error {
+        ActorError::StartFailed { reason } => reason.to_string(),
+        other => other.to_string(),
+    }
 }
 
 impl ActorError {

@@ -244,6 +244,7 @@ impl Inner {
         let _ = self.events.send(LifecycleEvent {
             actor: entry.id,
             name: entry.manifest.name.clone(),
+            child_id: entry.child_id.clone(),
             parent: entry.parent_id(),
             incarnation,
             time: self.now(),

@@ -93,5 +93,5 @@ fn nothing_is_started() {
     assert_eq!(check(&folder.path("app.toml"), &[]).code, Some(0));
     let run = ended(theater().arg("run").arg(folder.path("app.toml")));
     assert_eq!(run.code, Some(3), "{run}");
-    assert!(run.stderr.contains("child `w` did not start: the actor did not start: init failed"), "{run}");
+    assert!(run.stderr.contains("child `w` did not start: init failed"), "{run}");
 }

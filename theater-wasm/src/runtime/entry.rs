@@ -56,6 +56,8 @@ pub(super) struct Entry {
     pub(super) manifest: Arc<Manifest>,
     /// `None`: a pure supervisor.
     pub(super) component: Option<PreparedComponent>,
+    /// Its id among its siblings, if its parent's manifest declares it.
+    pub(super) child_id: Option<Arc<str>>,
     /// How its parent's supervisor treats it.
     pub(super) child_spec: ChildSpec,
     /// The children that each of its lives starts.
@@ -178,6 +180,7 @@ pub(super) struct EntryParts {
     pub(super) place: u64,
     pub(super) manifest: Arc<Manifest>,
     pub(super) component: Option<PreparedComponent>,
+    pub(super) child_id: Option<Arc<str>>,
     pub(super) child_spec: ChildSpec,
     pub(super) declared: Arc<[LoadedChild]>,
     pub(super) snapshot: Option<Bytes>,
@@ -198,6 +201,7 @@ impl Entry {
             place: parts.place,
             manifest: parts.manifest,
             component: parts.component,
+            child_id: parts.child_id,
             child_spec: parts.child_spec,
             declared: parts.declared,
             snapshot: parts.snapshot,

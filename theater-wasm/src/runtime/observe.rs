@@ -1,5 +1,7 @@
 //! What happens in a runtime, for whoever watches it.
 
+use std::sync::Arc;
+
 use theater_core::event::payload::Origin;
 use theater_core::{ActorId, Bytes, ExitReason, Incarnation};
 use tokio::sync::broadcast;
@@ -12,6 +14,8 @@ pub struct LifecycleEvent {
     pub actor: ActorId,
     /// The name in its manifest.
     pub name: String,
+    /// Its id among its siblings, if its parent's manifest declares it.
+    pub child_id: Option<Arc<str>>,
     /// Its parent.
     pub parent: Option<ActorId>,
     /// Which life.

@@ -16,6 +16,12 @@ use super::entry::{Entry, EntryParts, Phase, Start, lock};
 use super::life::LifeControl;
 use crate::component::PreparedComponent;
 
+/// What an actor is among its siblings.
+struct Place {
+    child_id: Option<Arc<str>>,
+    child_spec: ChildSpec,
+}
+
 /// What a manifest refers to, fetched and checked.
 pub(super) struct Resolved {
     loaded: LoadedManifest,
@@ -42,7 +48,9 @@ impl Inner {
             check_significant(&parent.manifest, &resolved.loaded, child_spec)?;
         }
         let first = first_start(&resolved, request.start)?;
-        let entry = self.create(parent, resolved, child_spec, first.clone())?;
+        // A reference that carries its manifest is a declared child's, and its name the id.
+        let child_id = request.manifest.loaded().map(|_| request.manifest.as_str().into());
+        let entry = self.create(parent, resolved, Place { child_id, child_spec }, first.clone())?;
         let _turn = entry.starts.lock().await;
         let guard = Unregister { inner: self, entry: Some(Arc::clone(&entry)) };
         self.start_life(&entry, first).await?;
@@ -164,7 +172,7 @@ impl Inner {
         &self,
         parent: Option<Arc<Entry>>,
         resolved: Resolved,
-        child_spec: ChildSpec,
+        as_child: Place,
         first: Start,
     ) -> Result<Arc<Entry>, ActorError> {
         self.check_room(parent.as_ref())?;
@@ -190,7 +198,8 @@ impl Inner {
             place,
             manifest: Arc::clone(&resolved.loaded.manifest),
             component: resolved.component,
-            child_spec,
+            child_id: as_child.child_id,
+            child_spec: as_child.child_spec,
             declared: Arc::clone(&resolved.loaded.children),
             snapshot: resolved.snapshot,
             first,

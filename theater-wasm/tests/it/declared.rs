@@ -73,10 +73,7 @@ async fn a_declared_child_that_does_not_start_takes_those_before_it_down_and_fai
     let mut watch = runtime.watch();
     let error = runtime.spawn(SpawnRequest::new(None, "app.toml")).await.unwrap_err();
     let said = error.to_string();
-    assert!(
-        said.contains("child `bad` did not start: the actor did not start: init failed: told to fail"),
-        "{said}"
-    );
+    assert!(said.contains("child `bad` did not start: init failed: told to fail"), "{said}");
     assert_eq!(
         story(&mut watch),
         ["started a", "started b", "not started bad", "stopped b", "stopped a", "not started app"]
