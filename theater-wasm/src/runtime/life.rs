@@ -3,6 +3,7 @@
 mod handlers;
 
 use std::borrow::Cow;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -221,35 +222,54 @@ impl Running<'_> {
         inboxes: &mut Inboxes,
         started: impl FnOnce(),
     ) -> Result<ExitReason, ExitReason> {
-        let (life, control) = (self.life, &self.life.control);
-        let mut started = Some(started);
-        let mut children = std::pin::pin!(life.start_children());
-        if life.entry.declared.is_empty()
-            && let Some(started) = started.take()
-        {
-            started();
-        }
+        let control = &self.life.control;
         // Registered once, not for every message.
         let mut stopped = std::pin::pin!(control.stop.cancelled());
+        if !self.life.entry.declared.is_empty()
+            && let Some(reason) = self.serve_until_begun(inboxes, stopped.as_mut()).await?
+        {
+            return Ok(reason);
+        }
+        started();
         loop {
-            if let Some(data) =
-                self.instance.as_mut().and_then(|instance| instance.store.data_mut().take_shutdown())
-            {
-                return Ok(ExitReason::Completed { data });
+            if let Some(reason) = self.completed() {
+                return Ok(reason);
             }
             tokio::select! {
                 biased;
                 () = &mut stopped => return Ok(control.asked()),
-                begun = &mut children, if started.is_some() => {
-                    begun?;
-                    if let Some(started) = started.take() {
-                        started();
-                    }
-                }
                 Some(notice) = Inboxes::notice(&mut inboxes.notices) => self.handle_notice(notice).await?,
                 Some(envelope) = inboxes.mailbox.recv() => self.handle(envelope).await?,
             }
         }
+    }
+
+    /// Handles what comes while the declared children are being started. A reason, if the life ended meanwhile.
+    async fn serve_until_begun(
+        &mut self,
+        inboxes: &mut Inboxes,
+        mut stopped: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Option<ExitReason>, ExitReason> {
+        let (life, control) = (self.life, &self.life.control);
+        let mut children = std::pin::pin!(life.start_children());
+        loop {
+            if let Some(reason) = self.completed() {
+                return Ok(Some(reason));
+            }
+            tokio::select! {
+                biased;
+                () = &mut stopped => return Ok(Some(control.asked())),
+                begun = &mut children => return begun.map(|()| None),
+                Some(notice) = Inboxes::notice(&mut inboxes.notices) => self.handle_notice(notice).await?,
+                Some(envelope) = inboxes.mailbox.recv() => self.handle(envelope).await?,
+            }
+        }
+    }
+
+    /// Why the life ends, if the guest has asked for it.
+    fn completed(&mut self) -> Option<ExitReason> {
+        let data = self.instance.as_mut()?.store.data_mut().take_shutdown()?;
+        Some(ExitReason::Completed { data })
     }
 
     /// Calls an export. Ends at once when the life is killed.

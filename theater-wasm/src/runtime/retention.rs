@@ -1,6 +1,8 @@
 //! Which children of one parent have ended for good, and how long their records stay.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use rustc_hash::FxHashMap;
 
 /// The children of one parent, by their places.
 #[derive(Debug, Default)]
@@ -10,7 +12,7 @@ pub(super) struct Retention {
     /// Those that have ended for good, in the order in which they did.
     ended: BTreeMap<u64, u64>,
     /// When each of those did.
-    when: HashMap<u64, u64>,
+    when: FxHashMap<u64, u64>,
     ends: u64,
 }
 
