@@ -25,6 +25,7 @@ use theater_core::{
     ActorError, ActorHandle, ActorId, Authority, Bytes, Caller, ChainEvent, EventKind, ExitQueue, ExitReason,
     LimitError, ManifestSource,
 };
+use theater_supervisor::SupervisorHandle;
 use tokio::sync::broadcast;
 
 use crate::component::ComponentCache;
@@ -120,6 +121,21 @@ impl WasmRuntime {
     #[must_use]
     pub fn handle(&self, id: ActorId) -> ActorHandle {
         ActorHandle::new(id, Arc::new(self.clone()))
+    }
+
+    /// The supervisor of an actor's current life: OTP's calls, for the embedding program.
+    ///
+    /// # Errors
+    /// [`UnknownActor`](ActorError::UnknownActor); [`Ended`](ActorError::Ended) if it has no life;
+    /// [`Unsupported`](ActorError::Unsupported) if it supervises nobody.
+    pub fn supervisor(&self, id: ActorId) -> Result<SupervisorHandle, ActorError> {
+        let entry = self.inner.find(id).ok_or(ActorError::UnknownActor { id })?;
+        let core = entry.core();
+        if let entry::Phase::Ended { reason, .. } = &core.phase {
+            return Err(ActorError::Ended { id, reason: reason.clone() });
+        }
+        let handle = core.life.as_ref().and_then(|life| life.supervisor.get().cloned());
+        handle.ok_or(ActorError::Unsupported { operation: "supervision by this actor" })
     }
 
     /// Watches what happens from now on.

@@ -95,6 +95,8 @@ impl Inner {
             .children(entry.declared.iter().cloned())
             .deadline(entry.limits().host_deadline)
             .build();
+        // Set once: a control is one life's.
+        let _ = control.supervisor.set(host.handle());
         let (shutdown, receiver) = ShutdownController::new();
         let handle = ActorHandle::new(entry.id, Arc::new(self.outer()));
         // Attached here and not in the task: `init` may spawn children before the task is first polled.

@@ -5,12 +5,12 @@ mod handlers;
 use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use theater_core::event::payload::{self, Origin, Started};
 use theater_core::{ActorError, Bytes, EventKind, ExitReason, Incarnation, LimitError, ShutdownController};
-use theater_supervisor::SupervisorError;
+use theater_supervisor::{SupervisorError, SupervisorHandle};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,8 @@ pub(super) struct LifeControl {
     asked: Mutex<Option<ExitReason>>,
     done: watch::Sender<bool>,
     pub(super) driver: Mutex<Option<Driver>>,
+    /// The supervisor of this life, for the embedding program.
+    pub(super) supervisor: OnceLock<SupervisorHandle>,
 }
 
 /// The supervisor of one life, running.
@@ -47,6 +49,7 @@ impl LifeControl {
             asked: Mutex::new(None),
             done: watch::Sender::new(false),
             driver: Mutex::new(None),
+            supervisor: OnceLock::new(),
         })
     }
 

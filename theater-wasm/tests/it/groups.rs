@@ -130,3 +130,35 @@ async fn a_declared_child_that_hangs_in_its_init_fails_its_supervisors_start_by_
     assert!(error.to_string().contains("timed out"), "{error}");
     assert!(exits.try_next().is_none(), "a first start that fails tells nobody but its caller");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedding_program_has_otps_calls_to_every_supervisor() {
+    let runtime = desk("intensity = 0", &["a", "b"]);
+    let desk = root(&runtime, "app.toml").await;
+    let supervisor = runtime.supervisor(desk).unwrap();
+    let ids = |children: &[theater_supervisor::ChildView]| -> Vec<String> {
+        children.iter().map(|child| child.id.as_ref().map(ToString::to_string).unwrap_or_default()).collect()
+    };
+    assert_eq!(ids(&supervisor.which_children().await.unwrap()), ["b", "a"], "latest start first");
+    let worker = theater_core::SpawnRequest::new(None, "worker.toml");
+    let spec = theater_core::ChildSpec::new(theater_core::RestartPolicy::Permanent);
+    let third = supervisor.start_child("c", spec, worker).await.unwrap().unwrap();
+    assert_eq!(ask(&runtime, third, "add 2").await, "2");
+    supervisor.terminate_child("a").await.unwrap();
+    let counts = supervisor.count_children().await.unwrap();
+    assert_eq!((counts.specs, counts.active), (3, 2));
+    supervisor.restart_child("a").await.unwrap();
+    assert!(supervisor.delete_child("a").await.is_err(), "it runs");
+    supervisor.terminate_child("a").await.unwrap();
+    supervisor.delete_child("a").await.unwrap();
+    assert_eq!(ids(&supervisor.which_children().await.unwrap()), ["c", "b"]);
+    eventually("the record is gone, too", || async {
+        (runtime.children(desk).await.unwrap().len() == 2).then_some(())
+    })
+    .await;
+    assert!(matches!(runtime.supervisor(third), Err(ActorError::Unsupported { .. })));
+    runtime.shutdown().await;
+    assert!(matches!(runtime.supervisor(desk), Err(ActorError::Ended { .. })));
+    assert!(supervisor.count_children().await.is_err());
+    verify_chains(&runtime).await;
+}
