@@ -235,12 +235,12 @@ impl Inner {
             Some(parent) => {
                 let mut core = parent.core();
                 core.retention.ended(entry.place);
-                core.retention.beyond(keep).and_then(|place| core.children.get(&place).cloned())
+                core.retention.take_beyond(keep).and_then(|place| core.children.get(&place).cloned())
             }
             None => {
                 let mut roots = lock(&self.roots);
                 roots.retention.ended(entry.place);
-                roots.retention.beyond(keep).and_then(|place| roots.children.get(&place).cloned())
+                roots.retention.take_beyond(keep).and_then(|place| roots.children.get(&place).cloned())
             }
         };
         if let Some(oldest) = oldest.filter(is_final) {

@@ -44,9 +44,14 @@ impl Retention {
         self.live.last().copied()
     }
 
-    /// The one that ended first, if more than `keep` have.
-    pub(super) fn beyond(&self, keep: usize) -> Option<u64> {
-        if self.ended.len() > keep { self.ended.first_key_value().map(|(_, place)| *place) } else { None }
+    /// Takes the one that ended first, if more than `keep` have: whoever gets it forgets its record.
+    pub(super) fn take_beyond(&mut self, keep: usize) -> Option<u64> {
+        if self.ended.len() <= keep {
+            return None;
+        }
+        let (_, place) = self.ended.pop_first()?;
+        self.when.remove(&place);
+        Some(place)
     }
 }
 
@@ -60,10 +65,10 @@ mod tests {
         (1..=3).for_each(|place| retention.began(place));
         retention.ended(2);
         retention.ended(3);
-        assert_eq!((retention.beyond(2), retention.beyond(1)), (None, Some(2)));
+        assert_eq!((retention.take_beyond(2), retention.take_beyond(1)), (None, Some(2)));
+        assert_eq!(retention.take_beyond(1), None, "it is taken once");
         retention.ended(1);
-        assert_eq!(retention.beyond(2), Some(2));
-        retention.began(2);
-        assert_eq!((retention.beyond(1), retention.latest_live()), (Some(3), Some(2)));
+        retention.began(3);
+        assert_eq!((retention.take_beyond(0), retention.latest_live()), (Some(1), Some(3)));
     }
 }
