@@ -137,6 +137,8 @@ impl Run {
         let mut starting = true;
         let ended = loop {
             tokio::select! {
+                // The start before the end, also when both have come: a start that is given up takes its records along.
+                biased;
                 started = &mut spawn, if starting => match started {
                     Ok(_) => starting = false,
                     Err(error) => break Ended::NotStarted(error),
