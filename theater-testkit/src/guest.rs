@@ -3,6 +3,7 @@
 use theater_core::{ActorExports, ActorId, Caller, HostLinker, LinkError};
 use theater_supervisor::SupervisorHost;
 
+use crate::act::{HostAnswer, HostCall};
 use crate::runtime::FakeRuntime;
 
 /// Calls the host functions that it was linked to, as the guest of one actor.
@@ -36,6 +37,28 @@ impl FakeGuest {
 
     fn host(&self) -> Result<&SupervisorHost, String> {
         self.host.as_ref().ok_or_else(|| "the guest is not linked to a supervisor host".to_owned())
+    }
+
+    /// Calls a function as data.
+    ///
+    /// # Errors
+    /// What a guest would be told.
+    pub async fn call(&self, call: HostCall) -> Result<HostAnswer, String> {
+        Ok(match call {
+            HostCall::Spawn { manifest, init } => {
+                HostAnswer::Child(self.spawn(&manifest, init.as_deref()).await?)
+            }
+            HostCall::Resume { manifest, state } => {
+                HostAnswer::Child(self.resume(&manifest, state.as_deref()).await?)
+            }
+            HostCall::ListChildren => HostAnswer::Children(self.list_children().await?),
+            HostCall::RestartChild(child) => self.restart_child(&child).await.map(|()| HostAnswer::Done)?,
+            HostCall::StopChild(child) => self.stop_child(&child).await.map(|()| HostAnswer::Done)?,
+            HostCall::GetChildState(child) => {
+                HostAnswer::State(self.get_child_state(&child).await?.map(Into::into))
+            }
+            HostCall::GetChildEvents(child) => HostAnswer::Events(self.get_child_events(&child).await?),
+        })
     }
 
     /// `supervisor.spawn`.

@@ -28,12 +28,17 @@
 
 #![forbid(unsafe_code)]
 
+mod act;
+pub mod conformance;
 mod guest;
 mod lives;
+pub mod log;
 pub mod otp;
 mod program;
 mod runtime;
 
+pub use act::{Act, HostAnswer, HostCall};
 pub use guest::FakeGuest;
-pub use program::{Program, StartOutcome, crash};
+pub use log::Log;
+pub use program::{Program, Reaction, StartOutcome, StopBehaviour, crash};
 pub use runtime::FakeRuntime;

@@ -153,6 +153,7 @@ impl Lives {
         }
         let failure = match outcome {
             StartOutcome::Fail => Some(ExitReason::InitFailed { error: "scripted".to_owned() }),
+            StartOutcome::Trap => Some(crate::program::crash()),
             StartOutcome::Ignore => Some(ExitReason::Completed { data: None }),
             _ => None,
         };

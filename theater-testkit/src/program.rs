@@ -1,17 +1,21 @@
-//! What fake children do, as data.
+//! What scripted actors do, as data.
+
+mod spelling;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use theater_core::{ChildSpec, ExitReason, RestartPolicy};
+use theater_core::{Bytes, ChildSpec, ExitReason, SupervisionSpec};
 
-/// How one start of a child goes.
+use crate::act::Act;
+
+/// How one start of an actor goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartOutcome {
     /// It runs.
     Ok,
-    /// Its `init` fails.
+    /// Its `init` answers with an error.
     Fail,
     /// It ends itself cleanly in its `init`: OTP's `ignore`.
     Ignore,
@@ -19,68 +23,71 @@ pub enum StartOutcome {
     Hang,
     /// It runs, after this time.
     Slow(Duration),
-    /// It runs and dies at once for this reason, before its start is answered.
+    /// Its `init` traps.
+    Trap,
+    /// It runs and dies at once for this reason, perhaps before its start is answered.
     Die(ExitReason),
     /// The runtime itself panics, against its contract.
     Panic,
 }
 
-/// What a child does. A manifest's reference names one.
-#[derive(Debug, Clone, Default)]
+/// What an actor does when it is asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum StopBehaviour {
+    /// It stops.
+    #[default]
+    Clean,
+    /// Its current call goes on for this long.
+    Slow(Duration),
+    /// Its current call never ends: only a kill helps.
+    Refuse,
+}
+
+/// What an actor does with a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reaction {
+    /// The message that it answers to, exactly.
+    pub message: Bytes,
+    /// What it does then.
+    pub act: Act,
+}
+
+/// What an actor does, from its starts to its stop.
+///
+/// A manifest's reference spells one out: see [`Program::read`] and [`Program::reference`].
+#[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Program {
+    /// Names it, among others that do the same. One word.
+    pub name: String,
     /// How successive starts go, restarts included; after the last one every start is [`StartOutcome::Ok`].
     pub starts: VecDeque<StartOutcome>,
     /// How the parent's supervisor treats it.
     pub child_spec: ChildSpec,
-    /// How long its current call goes on when it is asked to stop.
-    pub stop_takes: Duration,
-    /// Whether `stop` is refused with an error.
+    /// What it does when it is asked to stop.
+    pub stop: StopBehaviour,
+    /// What it does with messages. The first that fits counts; a message that none fits does nothing.
+    pub reactions: Vec<Reaction>,
+    /// How it treats its own children, if it supervises any.
+    pub supervision: Option<SupervisionSpec>,
+    /// Whether the runtime answers every `stop` of it with an error, against its contract.
     pub refuses_stop: bool,
 }
 
 impl Program {
-    /// A child under this child spec that always starts.
+    /// An actor under this child spec that always starts.
     #[must_use]
     pub fn new(child_spec: ChildSpec) -> Self {
         Self { child_spec, ..Self::default() }
     }
 
-    /// The program that a reference spells out, so that a test need not register one.
-    ///
-    /// `permanent`, `transient` and `temporary` are restart policies; `ok`, `error`, `ignore`, `hang`, `die`, `panic` and `slow`
-    /// followed by a time such as `100ms` are starts, in their order. Other words are names and mean nothing.
-    ///
-    /// # Examples
-    /// ```
-    /// use theater_testkit::{Program, StartOutcome};
-    ///
-    /// let program = Program::read("worker permanent ok error");
-    /// assert_eq!(program.starts, [StartOutcome::Ok, StartOutcome::Fail]);
-    /// ```
+    /// The same under this name.
     #[must_use]
-    pub fn read(reference: &str) -> Self {
-        let mut program = Self::default();
-        let mut words = reference.split_whitespace();
-        while let Some(word) = words.next() {
-            match word {
-                "permanent" => program.child_spec.restart = RestartPolicy::Permanent,
-                "transient" => program.child_spec.restart = RestartPolicy::Transient,
-                "temporary" => program.child_spec.restart = RestartPolicy::Temporary,
-                "ok" => program.starts.push_back(StartOutcome::Ok),
-                "error" => program.starts.push_back(StartOutcome::Fail),
-                "ignore" => program.starts.push_back(StartOutcome::Ignore),
-                "hang" => program.starts.push_back(StartOutcome::Hang),
-                "die" => program.starts.push_back(StartOutcome::Die(crash())),
-                "panic" => program.starts.push_back(StartOutcome::Panic),
-                "slow" => {
-                    let millis = words.next().and_then(|time| time.strip_suffix("ms")?.parse().ok());
-                    program.starts.push_back(StartOutcome::Slow(Duration::from_millis(millis.unwrap_or(0))));
-                }
-                _ => {}
-            }
-        }
-        program
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
     }
 
     /// The same with these starts.
@@ -93,11 +100,32 @@ impl Program {
     /// The same, taking this long to stop when asked. What is longer than the grace ends by a kill.
     #[must_use]
     pub fn stop_takes(mut self, time: Duration) -> Self {
-        self.stop_takes = time;
+        self.stop = StopBehaviour::Slow(time);
         self
     }
 
-    /// The same, refusing to be stopped.
+    /// The same with this behaviour when it is asked to stop.
+    #[must_use]
+    pub fn stop(mut self, stop: StopBehaviour) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    /// The same with one more reaction.
+    #[must_use]
+    pub fn on(mut self, message: impl Into<Bytes>, act: Act) -> Self {
+        self.reactions.push(Reaction { message: message.into(), act });
+        self
+    }
+
+    /// The same, supervising its children by these rules.
+    #[must_use]
+    pub fn supervises(mut self, supervision: SupervisionSpec) -> Self {
+        self.supervision = Some(supervision);
+        self
+    }
+
+    /// The same, with a runtime that refuses to stop it.
     #[must_use]
     pub fn refuses_stop(mut self) -> Self {
         self.refuses_stop = true;

@@ -12,7 +12,7 @@ use theater_core::{
 use tokio::time::{sleep, timeout};
 
 use crate::lives::{Lives, Start};
-use crate::program::{Program, StartOutcome};
+use crate::program::{Program, StartOutcome, StopBehaviour};
 
 /// An [`ActorRuntime`] in memory. Cheap to clone; all clones are the same runtime.
 ///
@@ -165,6 +165,15 @@ impl FakeRuntime {
     }
 }
 
+/// How long the current call goes on when the actor is asked to stop.
+fn stop_takes(stop: StopBehaviour) -> Duration {
+    match stop {
+        StopBehaviour::Clean => Duration::ZERO,
+        StopBehaviour::Slow(time) => time,
+        StopBehaviour::Refuse => Duration::MAX,
+    }
+}
+
 /// A start whose future is dropped leaves nothing running.
 struct GiveUp<'a> {
     runtime: &'a FakeRuntime,
@@ -208,7 +217,7 @@ impl ActorRuntime for FakeRuntime {
             let mut lives = self.called("restart", id);
             let actor = lives.covered(by, id)?;
             let waits = (actor.status == ActorStatus::Running)
-                .then(|| (actor.program.stop_takes, actor.program.child_spec.shutdown.into()));
+                .then(|| (stop_takes(actor.program.stop), actor.program.child_spec.shutdown.into()));
             (actor.incarnation, waits)
         };
         let reason = match waits {
@@ -243,7 +252,7 @@ impl ActorRuntime for FakeRuntime {
             if actor.program.refuses_stop {
                 return Err(ActorError::Unsupported { operation: "stop" });
             }
-            (actor.incarnation, actor.program.stop_takes)
+            (actor.incarnation, stop_takes(actor.program.stop))
         };
         let reason = Self::grace(takes, mode).await;
         let mut lives = self.lives();
