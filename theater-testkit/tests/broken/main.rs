@@ -9,5 +9,8 @@ mod identity;
 mod inner;
 mod reading;
 mod recording;
+mod data;
+mod sources;
 mod starting;
+mod stores;
 mod table;
