@@ -108,8 +108,12 @@ pub fn child_spec() -> impl Generate<Value = ChildSpec> + Clone {
 const RESTART: &[(u32, RestartPolicy)] =
     &[(4, RestartPolicy::Permanent), (3, RestartPolicy::Transient), (3, RestartPolicy::Temporary)];
 
-const SHUTDOWN: &[(u32, Shutdown)] =
-    &[(2, Shutdown::After(Duration::from_secs(5))), (1, Shutdown::Kill), (1, Shutdown::Infinity)];
+const SHUTDOWN: &[(u32, Shutdown)] = &[
+    (4, Shutdown::After(Duration::from_secs(5))),
+    (2, Shutdown::Kill),
+    (2, Shutdown::Infinity),
+    (1, Shutdown::After(Duration::ZERO)),
+];
 
 const TYPE: &[(u32, ChildType)] = &[(1, ChildType::Worker), (1, ChildType::Supervisor)];
 
