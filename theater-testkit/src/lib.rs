@@ -33,9 +33,11 @@ pub mod conformance;
 mod guest;
 mod lives;
 pub mod log;
+pub mod machine;
 pub mod otp;
 mod program;
 mod runtime;
+pub mod strategy;
 
 pub use act::{Act, HostAnswer, HostCall};
 pub use guest::FakeGuest;
