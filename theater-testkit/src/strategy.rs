@@ -16,7 +16,7 @@ mod weighted;
 pub use chain::{TamperedChain, Tampering, chain, tampered_chain};
 pub use command::{Cmd, command, commands};
 pub use exit::exit_reason;
-pub use fault::{FaultKind, FaultSpec, Operation, When, fault_plan};
+pub use fault::fault_plan;
 pub use manifest::{
     ChildMeaning, IllegalManifest, LegalManifest, ManifestFault, Meaning, illegal_manifest, manifest,
 };

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use theater_core::{Manifest, RestartPolicy, Shutdown, Strategy as Who};
-use theater_testkit::strategy::{self, Cmd, FaultSpec, ManifestFault, Meaning, Tampering, Tree};
+use theater_testkit::fault::FaultSpec;
+use theater_testkit::strategy::{self, Cmd, ManifestFault, Meaning, Tampering, Tree};
 use theater_testkit::{Program, StartOutcome, StopBehaviour};
 
 /// How many cases each property is tried on, unless `PROPTEST_CASES` says otherwise.

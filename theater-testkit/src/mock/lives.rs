@@ -1,70 +1,107 @@
-//! The actors of a fake runtime and their lives. Every step here is one step under the runtime's lock.
+//! The actors of a mock runtime and their lives. Every step here is one step under the runtime's lock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use theater_chain::Chain;
 use theater_core::event::payload::{self, Exited, Origin, Started};
 use theater_core::{
     ActorError, ActorId, ActorInfo, ActorStatus, Authority, Bytes, ChainEvent, ChildExit, ChildNotice,
-    EventKind, ExitQueue, ExitReason, Incarnation, RestartFrom,
+    EventKind, ExitQueue, ExitReason, Incarnation, RestartFrom, ShutdownController,
 };
+use theater_supervisor::SupervisorHost;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use super::call::Call;
+use super::chaos::Faults;
+use super::mailbox::Message;
+use super::queue::Queue;
+use crate::fault::{FaultKind, Operation};
+use crate::log::{Log, What};
 use crate::program::{Program, StartOutcome};
 
 #[derive(Debug, Default)]
-pub(crate) struct Lives {
-    pub(crate) programs: BTreeMap<String, Program>,
+pub(super) struct Lives {
+    pub(super) programs: BTreeMap<String, Program>,
     /// By id, which is start order: ids are counted.
-    pub(crate) actors: BTreeMap<ActorId, Actor>,
+    pub(super) actors: BTreeMap<ActorId, Actor>,
     /// The children of each actor that has some, in start order.
     below: BTreeMap<ActorId, BTreeSet<ActorId>>,
-    pub(crate) log: Vec<String>,
-    pub(crate) calls: Vec<String>,
-    pub(crate) notices: Vec<(ActorId, ChildNotice)>,
-    /// How many records from now on the one is that fails.
-    pub(crate) failing_record: Option<u64>,
-    pub(crate) fail_notify: bool,
-    pub(crate) lost_exits: BTreeSet<ActorId>,
-    pub(crate) root_exits: ExitQueue,
+    pub(super) seed: u64,
+    pub(super) queue: Queue,
+    pub(super) faults: Faults,
+    pub(super) log: Log,
+    pub(super) history: Vec<String>,
+    pub(super) calls: Vec<Call>,
+    /// How many calls there were, those included that were taken.
+    pub(super) called: usize,
+    pub(super) notices: Vec<(ActorId, ChildNotice)>,
+    root_exits: ExitQueue,
+    /// Numbers messages and host calls.
+    pub(super) numbered: u64,
+    begin: Option<Instant>,
     next: u64,
     time: u64,
 }
 
 #[derive(Debug)]
-pub(crate) struct Actor {
-    pub(crate) parent: Option<ActorId>,
-    pub(crate) name: String,
-    pub(crate) program: Program,
-    pub(crate) state: Option<Bytes>,
+pub(super) struct Actor {
+    pub(super) parent: Option<ActorId>,
+    pub(super) name: String,
+    pub(super) program: Program,
+    pub(super) state: Option<Bytes>,
     /// What the first life was started with.
     first: Option<Bytes>,
-    pub(crate) incarnation: Incarnation,
-    pub(crate) status: ActorStatus,
+    pub(super) incarnation: Incarnation,
+    pub(super) status: ActorStatus,
     chain: Chain,
-    pub(crate) events: Vec<ChainEvent>,
-    pub(crate) exits: ExitQueue,
-    pub(crate) last_exit: Option<ChildExit>,
+    pub(super) events: Vec<ChainEvent>,
+    pub(super) exits: ExitQueue,
+    pub(super) last_exit: Option<ChildExit>,
+    /// Until when its current call goes on.
+    pub(super) busy_until: Option<Instant>,
+    pub(super) mailbox: VecDeque<Message>,
+    /// Whether the mailbox takes messages though no life runs: the next is on its way.
+    pub(super) keeps_mailbox: bool,
+    /// Whether a task is handling its messages.
+    pub(super) delivering: bool,
+    /// The host functions of its current life, and their supervisor where one runs.
+    pub(super) host: Option<SupervisorHost>,
+    pub(super) supervising: Option<ShutdownController>,
     /// Tells a start that is under way that its life has been ended.
     given_up: Arc<Notify>,
 }
 
 /// A start that is under way.
 #[derive(Debug)]
-pub(crate) struct Start {
-    pub(crate) id: ActorId,
-    pub(crate) life: Incarnation,
-    pub(crate) outcome: StartOutcome,
-    pub(crate) origin: Origin,
-    pub(crate) given_up: Arc<Notify>,
+pub(super) struct Start {
+    pub(super) id: ActorId,
+    pub(super) life: Incarnation,
+    pub(super) outcome: StartOutcome,
+    pub(super) origin: Origin,
+    pub(super) given_up: Arc<Notify>,
 }
 
 impl Lives {
-    pub(crate) fn add(&mut self, parent: Option<ActorId>, name: &str, state: Option<Bytes>) -> ActorId {
+    /// Virtual time since the runtime was first used.
+    pub(super) fn now(&mut self) -> Duration {
+        let now = Instant::now();
+        now - *self.begin.get_or_insert(now)
+    }
+
+    pub(super) fn note(&mut self, what: What) {
+        let at = self.now();
+        self.log.push(at, what);
+    }
+
+    pub(super) fn add(&mut self, parent: Option<ActorId>, name: &str, state: Option<Bytes>) -> ActorId {
         self.next += 1;
         // With letters, so that another spelling of it is another text.
-        let id = ActorId::from_parts(self.next, [0xab; 10]);
+        let mut tail = [0xab; 10];
+        tail[2..].copy_from_slice(&(self.seed ^ 0xabab_abab_abab_abab).to_be_bytes());
+        let id = ActorId::from_parts(self.next, tail);
         let program = self.programs.get(name).cloned().unwrap_or_else(|| Program::read(name));
         let (chain, genesis) = Chain::genesis(Bytes::from(id.to_string()), 1, self.time);
         let actor = Actor {
@@ -79,6 +116,12 @@ impl Lives {
             events: vec![genesis],
             exits: ExitQueue::new(),
             last_exit: None,
+            busy_until: None,
+            mailbox: VecDeque::new(),
+            keeps_mailbox: false,
+            delivering: false,
+            host: None,
+            supervising: None,
             given_up: Arc::default(),
         };
         self.actors.insert(id, actor);
@@ -89,52 +132,67 @@ impl Lives {
     }
 
     /// The children of an actor that have a record, in start order.
-    pub(crate) fn children(&self, parent: ActorId) -> impl DoubleEndedIterator<Item = ActorId> {
+    pub(super) fn children(&self, parent: ActorId) -> impl DoubleEndedIterator<Item = ActorId> {
         self.below.get(&parent).into_iter().flatten().copied()
     }
 
     /// The contract's one check: the actor, if it is there and the authority covers it.
-    pub(crate) fn covered(&mut self, by: Authority, id: ActorId) -> Result<&mut Actor, ActorError> {
+    pub(super) fn covered(&mut self, by: Authority, id: ActorId) -> Result<&mut Actor, ActorError> {
         self.actors.get_mut(&id).filter(|actor| by.covers(actor.parent)).ok_or_else(|| by.refusal(id))
     }
 
-    pub(crate) fn info(&self, id: ActorId) -> Option<ActorInfo> {
+    pub(super) fn info(&self, id: ActorId) -> Option<ActorInfo> {
         let actor = self.actors.get(&id)?;
         let info = ActorInfo::new(id, actor.parent, &actor.name, actor.status.clone());
         Some(info.with_incarnation(actor.incarnation).with_child_spec(actor.program.child_spec))
     }
 
-    pub(crate) fn record(&mut self, id: ActorId, kind: EventKind, payload: Bytes) -> Option<ChainEvent> {
+    pub(super) fn record(&mut self, id: ActorId, kind: EventKind, payload: Bytes) -> Option<ChainEvent> {
         self.time += 1;
         let time = self.time;
         let actor = self.actors.get_mut(&id)?;
         let event = actor.chain.append(kind, payload, time);
         actor.events.push(event.clone());
+        self.note(What::Recorded { id, event: Box::new(event.clone()) });
         Some(event)
     }
 
     /// Whether something may start below this parent.
-    pub(crate) fn takes_children(&self, parent: Option<ActorId>) -> bool {
+    pub(super) fn takes_children(&self, parent: Option<ActorId>) -> bool {
         parent.is_none_or(|id| self.actors.get(&id).is_some_and(|parent| !parent.status.is_ended()))
     }
 
     /// Begins the next life. It counts from here on, however its start goes.
-    pub(crate) fn begin(&mut self, id: ActorId, origin: Origin) -> Option<Start> {
+    pub(super) fn begin(&mut self, id: ActorId, origin: Origin, from: Option<RestartFrom>) -> Option<Start> {
         let actor = self.actors.get_mut(&id)?;
         actor.incarnation = actor.incarnation.next();
         actor.status = ActorStatus::Starting;
         actor.given_up = Arc::default();
+        actor.busy_until = None;
         // What happened to the children of an earlier life is no news for this one.
         actor.exits.clear();
         let outcome = actor.program.starts.pop_front().unwrap_or(StartOutcome::Ok);
         let given_up = Arc::clone(&actor.given_up);
-        Some(Start { id, life: actor.incarnation, outcome, origin, given_up })
+        let start = Start { id, life: actor.incarnation, outcome, origin, given_up };
+        let begins = What::Begins {
+            id,
+            incarnation: actor.incarnation,
+            parent: actor.parent,
+            name: actor.name.clone(),
+            child_spec: actor.program.child_spec,
+            from,
+            state: actor.state.clone(),
+        };
+        let below = self.below.get(&id).cloned().unwrap_or_default();
+        self.queue.forget_exits(|child| below.contains(&child));
+        self.note(begins);
+        Some(start)
     }
 
     /// Puts the state in place that the next life starts from, and says where that was.
-    pub(crate) fn rewind(&mut self, id: ActorId, from: &RestartFrom) -> Origin {
+    pub(super) fn rewind(&mut self, id: ActorId, from: RestartFrom) -> Origin {
         let Some(actor) = self.actors.get_mut(&id) else { return Origin::Init };
-        if *from == RestartFrom::LastGood && actor.state.is_some() {
+        if from == RestartFrom::LastGood && actor.state.is_some() {
             return Origin::LastGood;
         }
         actor.state = actor.first.clone();
@@ -142,7 +200,7 @@ impl Lives {
     }
 
     /// Ends a start, well or not.
-    pub(crate) fn settle(&mut self, start: Start) -> Result<ActorInfo, ActorError> {
+    pub(super) fn settle(&mut self, start: Start) -> Result<ActorInfo, ActorError> {
         let Start { id, life, outcome, origin, .. } = start;
         // Gone: its parent ended during the first start.
         let Some(actor) = self.actors.get_mut(&id) else { return Err(ActorError::ShuttingDown) };
@@ -157,15 +215,22 @@ impl Lives {
             StartOutcome::Ignore => Some(ExitReason::Completed { data: None }),
             _ => None,
         };
+        let refused =
+            matches!(self.meet(Operation::Append, Some(id)), Some(FaultKind::Fail | FaultKind::Full));
+        let failure = failure.or_else(|| {
+            refused.then(|| ExitReason::ChainFailed { error: "the store takes no more: scripted".to_owned() })
+        });
         if let Some(reason) = failure {
             self.fail(id, life, reason.clone());
             return Err(ActorError::StartFailed { reason });
         }
+        let Some(actor) = self.actors.get_mut(&id) else { return Err(ActorError::ShuttingDown) };
         actor.status = ActorStatus::Running;
         let state_len = actor.state.as_ref().map(|state| state.len() as u64);
-        self.log.push(format!("start {} {life}", actor.name));
+        self.history.push(format!("start {} {life}", actor.name));
         let started = Started { incarnation: life, origin, state_len };
         self.record(id, EventKind::STARTED, payload::encode(&started));
+        self.note(What::Started { id, incarnation: life });
         let info = self.info(id);
         if let StartOutcome::Die(reason) = outcome {
             self.end(id, Some(life), reason);
@@ -174,14 +239,16 @@ impl Lives {
     }
 
     /// Ends a life that never ran. Nobody is told but whoever asked for the start; of a first one nothing is left.
-    pub(crate) fn fail(&mut self, id: ActorId, life: Incarnation, reason: ExitReason) {
+    pub(super) fn fail(&mut self, id: ActorId, life: Incarnation, reason: ExitReason) {
         let starting =
             |actor: &&mut Actor| actor.incarnation == life && actor.status == ActorStatus::Starting;
         let Some(actor) = self.actors.get_mut(&id).filter(starting) else { return };
         actor.status = ActorStatus::Ended(reason.clone());
         actor.given_up.notify_one();
-        self.log.push(format!("fail {} {life}", actor.name));
-        self.record(id, EventKind::EXITED, payload::encode(&Exited { incarnation: life, reason }));
+        self.history.push(format!("fail {} {life}", actor.name));
+        let exited = Exited { incarnation: life, reason: reason.clone() };
+        self.record(id, EventKind::EXITED, payload::encode(&exited));
+        self.note(What::StartFailed { id, incarnation: life, reason });
         self.end_children(id);
         if life == Incarnation::FIRST {
             self.forget(id);
@@ -189,7 +256,7 @@ impl Lives {
     }
 
     /// Ends a life and everything below it. A life that is not the current one has ended already.
-    pub(crate) fn end(&mut self, id: ActorId, life: Option<Incarnation>, reason: ExitReason) {
+    pub(super) fn end(&mut self, id: ActorId, life: Option<Incarnation>, reason: ExitReason) {
         let Some(actor) = self.actors.get(&id) else { return };
         let current = actor.incarnation;
         if actor.status.is_ended() || life.is_some_and(|life| life != current) {
@@ -221,16 +288,40 @@ impl Lives {
         let exit = ChildExit::new(id, incarnation, reason.clone());
         actor.status = ActorStatus::Ended(reason.clone());
         actor.last_exit = Some(exit.clone());
-        self.log.push(format!("exit {} {incarnation} {}", actor.name, reason.name()));
+        actor.host = None;
+        if let Some(supervising) = actor.supervising.take() {
+            supervising.shutdown();
+        }
+        self.history.push(format!("exit {} {incarnation} {}", actor.name, reason.name()));
         // Recorded before anybody is told.
-        self.record(id, EventKind::EXITED, payload::encode(&Exited { incarnation, reason }));
-        if !self.lost_exits.remove(&id) {
-            self.exits(parent).push(exit);
+        let exited = Exited { incarnation, reason: reason.clone() };
+        self.record(id, EventKind::EXITED, payload::encode(&exited));
+        self.note(What::Exited { id, incarnation, reason: reason.clone() });
+        self.life_left_mailbox(id, &reason);
+        self.tell(parent, exit);
+    }
+
+    /// Brings an exit on its way to the parent's supervisor.
+    fn tell(&mut self, parent: Option<ActorId>, exit: ChildExit) {
+        let (id, incarnation) = (exit.id, exit.incarnation);
+        let times = match self.meet(Operation::Exit, Some(id)) {
+            Some(FaultKind::Lose) => 0,
+            Some(FaultKind::Duplicate) => 2,
+            _ => 1,
+        };
+        let exits = self.exits(parent);
+        for _ in 0..times {
+            self.note(What::ExitTold { parent, id, incarnation });
+            if self.queue.is_direct() {
+                exits.push(exit.clone());
+            } else {
+                self.queue.tell(exits.clone(), exit.clone());
+            }
         }
     }
 
     /// The queue for the exits below a parent. That of an unknown one goes nowhere.
-    pub(crate) fn exits(&self, parent: Option<ActorId>) -> ExitQueue {
+    pub(super) fn exits(&self, parent: Option<ActorId>) -> ExitQueue {
         match parent {
             None => self.root_exits.clone(),
             Some(id) => self.actors.get(&id).map(|actor| actor.exits.clone()).unwrap_or_default(),
@@ -238,16 +329,19 @@ impl Lives {
     }
 
     /// Removes a record and those below it.
-    pub(crate) fn forget(&mut self, id: ActorId) {
+    pub(super) fn forget(&mut self, id: ActorId) {
         for child in self.children(id).collect::<Vec<_>>() {
             self.forget(child);
         }
+        self.return_messages(id);
         let Some(actor) = self.actors.remove(&id) else { return };
         self.below.remove(&id);
         if let Some(siblings) = actor.parent.and_then(|parent| self.below.get_mut(&parent)) {
             siblings.remove(&id);
         }
         actor.exits.close();
+        self.queue.forget_exits(|other| other == id);
         self.exits(actor.parent).forget(id);
+        self.note(What::Reaped { id });
     }
 }
