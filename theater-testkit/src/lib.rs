@@ -5,7 +5,11 @@
 //! - [`FakeGuest`] is linked to a [`SupervisorHost`](theater_supervisor::SupervisorHost) as a component would be, and calls
 //!   its functions as a guest would: with texts, getting texts.
 //!
-//! - [`otp`] plays scenarios, those recorded from the real OTP among them, on the rules.
+//! - [`machine`] runs pure rules, one's own among them, in a world where everything comes late, twice or not at all, and
+//!   checks thirteen properties of every step.
+//! - [`otp`] has an executable reference model of one supervisor, plays scenarios, those recorded from the real OTP among them,
+//!   on anything that can perform operations, and says whether a suite notices wrong variants of the rules.
+//! - [`strategy`] makes up supervisors, programs, commands, faults, manifests and chains for proptest.
 //!
 //! # Examples
 //! ```

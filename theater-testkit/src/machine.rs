@@ -5,7 +5,7 @@
 //! checked against thirteen properties ([`Property`]), which are stated about what can be seen: inputs, actions, and the list
 //! of children. What does not hold is data: [`Violation`].
 //!
-//! Own rules, a changed restart policy for example, implement [`Supervisor`] and go through [`run_on`], [`check`] or [`trace`].
+//! Own rules implement [`Supervisor`], or are the machine's, [`altered`]; they go through [`run_on`], [`check`] or [`trace`].
 
 mod command;
 mod decisions;
@@ -21,4 +21,4 @@ mod world;
 pub use command::{Command, How, Setup, Whom, command, commands, setup};
 pub use property::Property;
 pub use run::{Failure, Moment, Run, Violation, check, machine, run, run_on, trace};
-pub use supervisor::Supervisor;
+pub use supervisor::{Altered, Supervisor, altered};

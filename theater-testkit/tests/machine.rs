@@ -1,42 +1,26 @@
 //! Own rules in the world of the machine: what is wrong with them is found, and shrinks.
 
 use proptest::test_runner::{Config, TestError, TestRunner};
-use theater_core::{ActorId, ExitReason, Incarnation};
-use theater_supervisor::{Action, ChildCounts, ChildView, Decision, Input, Machine, Tick};
+use theater_core::ExitReason;
+use theater_supervisor::{Action, Decision, Input, Machine};
 use theater_testkit::machine::{self, Command, Property, Setup, Supervisor};
 use theater_testkit::otp::{self, RulesPlayer};
 
 /// A restart policy of somebody's own: the machine's, but a child that was killed is left alone, as if it had ended
 /// cleanly.
-struct Lenient(Machine);
-
-impl Supervisor for Lenient {
-    fn step(&mut self, now: Tick, input: Input, actions: &mut Vec<Action>) {
-        let input = match input {
-            Input::Exited { id, incarnation, reason, progressed } if *reason == ExitReason::Killed => {
-                let reason = ExitReason::Completed { data: None }.into();
-                Input::Exited { id, incarnation, reason, progressed }
-            }
-            input => input,
-        };
-        self.0.step(now, input, actions);
-    }
-
-    fn which_children(&self) -> Vec<ChildView> {
-        self.0.which_children()
-    }
-
-    fn count_children(&self) -> ChildCounts {
-        self.0.count_children()
-    }
-
-    fn awaits_exit(&self, id: ActorId, incarnation: Incarnation) -> bool {
-        self.0.awaits_exit(id, incarnation)
-    }
+fn leaves_the_killed_alone(machine: Machine) -> impl Supervisor {
+    machine::altered(machine, |machine, now, mut input, actions| {
+        if let Input::Exited { reason, .. } = &mut input
+            && **reason == ExitReason::Killed
+        {
+            *reason = ExitReason::Completed { data: None }.into();
+        }
+        machine.step(now, input, actions);
+    })
 }
 
-fn lenient(setup: &Setup) -> Lenient {
-    Lenient(machine::machine(setup))
+fn lenient(setup: &Setup) -> impl Supervisor + use<> {
+    leaves_the_killed_alone(machine::machine(setup))
 }
 
 /// The smallest case in which a property does not hold on these rules.
@@ -106,7 +90,7 @@ fn a_failure_shows_every_step_up_to_the_violation_and_none_after_it() {
 
 #[test]
 fn own_rules_are_held_against_the_recordings_from_otp() {
-    let make = |flags: &otp::Flags| Lenient(Machine::new(flags.into()));
+    let make = |flags: &otp::Flags| leaves_the_killed_alone(Machine::new(flags.into()));
     let found = otp::suite(&|flags| Box::new(RulesPlayer::on(make(flags))));
     let difference = found.expect_err("OTP restarts what was killed").to_string();
     assert!(difference.contains("events") || difference.contains("children"), "{difference}");

@@ -176,6 +176,18 @@ const IDS: &[(u32, Option<u8>)] = &[
 ];
 
 /// One command, other than the end of the supervisor.
+///
+/// # Examples
+/// Whatever it is, on a supervisor without children it comes to little.
+/// ```
+/// use proptest::prelude::*;
+/// use theater_testkit::machine::{self, Setup};
+///
+/// let setup = Setup { spec: Default::default(), declared: Vec::new(), seed: 0 };
+/// proptest!(|(command in machine::command())| {
+///     prop_assert!(machine::run(&setup, &[command]).verdict().is_ok());
+/// });
+/// ```
 pub fn command() -> impl Generate<Value = Command> {
     let call = (weighted(&[(1, By::Guest), (1, By::Operator)]), any::<bool>(), weighted(IDS));
     let crash = (strategy::exit_reason(), weighted(PROGRESSED));

@@ -105,35 +105,20 @@ pub fn machine(setup: &Setup) -> Machine {
 /// # Examples
 /// Rules that forget every other retry are noticed.
 /// ```
-/// use proptest::prelude::*;
 /// use proptest::test_runner::TestRunner;
-/// use theater_core::{ActorId, Incarnation};
-/// use theater_supervisor::{Action, ChildCounts, ChildView, Input, Machine, Tick};
-/// use theater_testkit::machine::{self, Supervisor};
+/// use theater_supervisor::{Action, Machine};
+/// use theater_testkit::machine::{self, Setup};
 ///
-/// struct Forgetful(Machine);
-///
-/// impl Supervisor for Forgetful {
-///     fn step(&mut self, now: Tick, input: Input, actions: &mut Vec<Action>) {
-///         let mut done = Vec::new();
-///         self.0.step(now, input, &mut done);
-///         done.retain(|action| !matches!(action, Action::RetryLater { attempt, .. } if attempt % 2 == 1));
-///         actions.extend(done);
-///     }
-///     fn which_children(&self) -> Vec<ChildView> {
-///         self.0.which_children()
-///     }
-///     fn count_children(&self) -> ChildCounts {
-///         self.0.count_children()
-///     }
-///     fn awaits_exit(&self, id: ActorId, incarnation: Incarnation) -> bool {
-///         self.0.awaits_exit(id, incarnation)
-///     }
-/// }
+/// let forgetful = |setup: &Setup| {
+///     machine::altered(machine::machine(setup), |machine, now, input, actions| {
+///         machine.step(now, input, actions);
+///         actions.retain(|action| !matches!(action, Action::RetryLater { attempt, .. } if attempt % 2 == 1));
+///     })
+/// };
 ///
 /// let cases = (machine::setup(), machine::commands(0..50));
 /// let found = TestRunner::deterministic().run(&cases, |(setup, commands)| {
-///     machine::run_on(&|setup| Forgetful(machine::machine(setup)), &setup, &commands).verdict()?;
+///     machine::run_on(&forgetful, &setup, &commands).verdict()?;
 ///     Ok(())
 /// });
 /// assert!(found.unwrap_err().to_string().contains("P2 no lost child"));

@@ -4,6 +4,8 @@
 //! is as plain as possible: a list of children, a mailbox, and a call for each thing that a supervisor does. Time
 //! stands still in it, so every restart counts for ever.
 
+mod calls;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use super::mutation::Mutation;
@@ -363,56 +365,6 @@ impl Model {
     fn retry(&mut self, id: u32) {
         if let Some(index) = self.index(id).filter(|index| self.children[*index].pid == Pid::Restarting) {
             self.restart(index, true);
-        }
-    }
-
-    // Calls.
-
-    fn start_child(&mut self, spec: &ChildPlan) -> OpResult {
-        if let Some(index) = self.index(spec.id) {
-            let runs = matches!(self.children[index].pid, Pid::Running(_));
-            return if runs { OpResult::AlreadyStarted } else { OpResult::AlreadyPresent };
-        }
-        self.bring(spec);
-        let Ok(pid) = self.spawn(spec.id) else { return OpResult::StartError };
-        self.children.push(Child { spec: spec.clone(), pid });
-        self.put(spec.id, pid);
-        if pid == Pid::Undefined { OpResult::OkIgnored } else { OpResult::Ok }
-    }
-
-    fn terminate_child(&mut self, id: u32) -> OpResult {
-        let Some(index) = self.index(id) else { return OpResult::NotFound };
-        let significant = self.children[index].spec.significant;
-        self.stop(index);
-        self.delete_pid(index);
-        if self.is(Mutation::AutoShutdownOnTerminate) {
-            self.auto_shutdown(significant);
-        }
-        OpResult::Ok
-    }
-
-    fn restart_child(&mut self, id: u32) -> OpResult {
-        let Some(index) = self.index(id) else { return OpResult::NotFound };
-        match self.children[index].pid {
-            Pid::Running(_) => OpResult::Running,
-            Pid::Restarting => OpResult::Restarting,
-            Pid::Undefined => {
-                let Ok(pid) = self.spawn(id) else { return OpResult::StartError };
-                self.children[index].pid = pid;
-                if pid == Pid::Undefined { OpResult::OkIgnored } else { OpResult::Ok }
-            }
-        }
-    }
-
-    fn delete_child(&mut self, id: u32) -> OpResult {
-        let Some(index) = self.index(id) else { return OpResult::NotFound };
-        match self.children[index].pid {
-            Pid::Running(_) => OpResult::Running,
-            Pid::Restarting => OpResult::Restarting,
-            Pid::Undefined => {
-                self.children.remove(index);
-                OpResult::Ok
-            }
         }
     }
 }
