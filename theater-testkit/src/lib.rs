@@ -34,6 +34,7 @@
 
 mod act;
 pub mod conformance;
+pub mod expect;
 pub mod fault;
 mod guest;
 pub mod log;
@@ -42,6 +43,7 @@ pub mod mock;
 pub mod otp;
 mod program;
 pub mod strategy;
+pub mod system;
 
 pub use act::{Act, HostAnswer, HostCall};
 pub use guest::FakeGuest;

@@ -19,7 +19,7 @@ use theater_core::event::payload::Origin;
 use theater_core::{ActorId, Bytes, ChainEvent, ChildExit, ChildNotice, ExitReason};
 
 use crate::act::Act;
-use crate::log::Log;
+use crate::log::{Log, What};
 use crate::program::{Program, StartOutcome};
 
 pub use backend::MockBackend;
@@ -80,12 +80,22 @@ impl MockRuntime {
     /// The same with a program behind a manifest's reference.
     #[must_use]
     pub fn program(self, manifest: &str, program: Program) -> Self {
-        self.lives().programs.insert(manifest.to_owned(), program);
+        self.bring(manifest, program);
         self
     }
 
     fn lives(&self) -> MutexGuard<'_, Lives> {
         self.lives.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a program behind a manifest's reference, for actors that are started from now on.
+    pub fn bring(&self, manifest: &str, program: Program) {
+        self.lives().programs.insert(manifest.to_owned(), program);
+    }
+
+    /// Adds to the log what the runtime itself cannot know.
+    pub fn note(&self, what: What) {
+        self.lives().note(what);
     }
 
     /// Adds a running root actor.

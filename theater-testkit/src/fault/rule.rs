@@ -8,6 +8,8 @@ use theater_core::ActorId;
 use super::{FaultKind, FaultSpec, Operation, When};
 use crate::mock::Call;
 
+type Predicate = Arc<dyn Fn(&Call) -> bool + Send + Sync>;
+
 /// Which operations go wrong, when, and how.
 ///
 /// # Examples
@@ -25,7 +27,7 @@ pub struct FaultRule {
     pub(crate) operation: Operation,
     pub(crate) when: When,
     pub(crate) kind: FaultKind,
-    only: Option<Arc<dyn Fn(&Call) -> bool + Send + Sync>>,
+    only: Option<Predicate>,
 }
 
 impl FaultRule {

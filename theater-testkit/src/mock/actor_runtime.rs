@@ -140,6 +140,7 @@ impl MockRuntime {
             (incarnation, stop)
         };
         let reason = self.grace(id, stop, mode).await;
+        self.wind_down(id, mode).await;
         self.turn(Ready::StopEnds(id)).await;
         let reason = {
             let mut lives = self.lives();
@@ -183,6 +184,7 @@ impl MockRuntime {
         let mut reason = ExitReason::Stopped;
         if let Some((stop, mode)) = waits {
             reason = self.grace(id, stop, mode).await;
+            self.wind_down(id, mode).await;
             self.turn(Ready::StopEnds(id)).await;
         }
         let start = {

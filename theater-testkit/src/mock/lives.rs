@@ -11,7 +11,7 @@ use theater_core::{
     EventKind, ExitQueue, ExitReason, Incarnation, RestartFrom, ShutdownController,
 };
 use theater_supervisor::SupervisorHost;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::call::Call;
@@ -69,9 +69,17 @@ pub(super) struct Actor {
     pub(super) delivering: bool,
     /// The host functions of its current life, and their supervisor where one runs.
     pub(super) host: Option<SupervisorHost>,
-    pub(super) supervising: Option<ShutdownController>,
+    pub(super) supervising: Option<Supervising>,
     /// Tells a start that is under way that its life has been ended.
     given_up: Arc<Notify>,
+}
+
+/// A supervisor that runs.
+#[derive(Debug)]
+pub(super) struct Supervising {
+    pub(super) shutdown: ShutdownController,
+    /// Whether it has ended.
+    pub(super) ended: watch::Receiver<bool>,
 }
 
 /// A start that is under way.
@@ -290,7 +298,7 @@ impl Lives {
         actor.last_exit = Some(exit.clone());
         actor.host = None;
         if let Some(supervising) = actor.supervising.take() {
-            supervising.shutdown();
+            supervising.shutdown.shutdown();
         }
         self.history.push(format!("exit {} {incarnation} {}", actor.name, reason.name()));
         // Recorded before anybody is told.

@@ -88,6 +88,11 @@ impl MockRuntime {
         self.settle(ADVANCE_BUDGET).await
     }
 
+    /// A number below `count`, by the schedule.
+    pub(crate) fn choose(&self, count: usize) -> usize {
+        self.lives().queue.chooser.choose(count)
+    }
+
     /// How much happened so far.
     fn activity(&self) -> usize {
         let lives = self.lives();

@@ -1,13 +1,17 @@
 //! Supervisors inside the mock runtime.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use theater_core::{
-    ActorError, ActorHandle, ActorId, Escalation, ExitReason, ShutdownController, SupervisionSpec,
+    ActorError, ActorHandle, ActorId, Escalation, ExitReason, ShutdownController, StopMode, SupervisionSpec,
 };
 use theater_supervisor::{SupervisorError, SupervisorHandle, SupervisorHost};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::MockRuntime;
+use super::lives::Supervising;
 use crate::act::{HostAnswer, HostCall};
 use crate::guest::FakeGuest;
 use crate::log::What;
@@ -34,8 +38,9 @@ impl MockRuntime {
         };
         // Attached here and not in the task: the guest may spawn before that is first polled.
         let driving = host.start(ActorHandle::new(id, Arc::new(self.clone())), receiver);
+        let (done, ended) = watch::channel(false);
         if let Some(actor) = self.lives().actors.get_mut(&id) {
-            actor.supervising = Some(shutdown);
+            actor.supervising = Some(Supervising { shutdown, ended });
         }
         let mock = self.clone();
         tokio::spawn(async move {
@@ -48,7 +53,28 @@ impl MockRuntime {
             }
             drop(lives);
             mock.pump();
+            // Nobody waits for it unless the actor is being stopped.
+            let _ = done.send(true);
         });
+    }
+
+    /// Lets the supervisor of an actor that is to end stop its children, each as its child spec says, as far as `mode`
+    /// allows. What is left then ends with the actor.
+    pub(super) async fn wind_down(&self, id: ActorId, mode: StopMode) {
+        let patience = match mode {
+            StopMode::Graceful(grace) => grace,
+            StopMode::Infinity => Duration::MAX,
+            _ => return,
+        };
+        let mut ended = {
+            let lives = self.lives();
+            let supervising = lives.actors.get(&id).and_then(|actor| actor.supervising.as_ref());
+            let Some(Supervising { shutdown, ended }) = supervising else { return };
+            shutdown.shutdown();
+            ended.clone()
+        };
+        // Whichever comes first.
+        drop(timeout(patience, ended.wait_for(|ended| *ended)).await);
     }
 
     /// The supervisor of an actor's current life, as the embedding program sees it.
