@@ -32,5 +32,6 @@ fn rules(strategy: Strategy) -> SupervisionSpec {
 
 /// Starts a child as the supervisor's guest would.
 async fn spawn(mock: &MockRuntime, parent: ActorId, manifest: &str) -> ActorId {
-    mock.guest(parent).spawn(manifest, None).await.unwrap().parse().unwrap()
+    let child = mock.guest(parent).spawn(manifest, None).await.expect("it starts");
+    child.parse().expect("a child is named by its id")
 }

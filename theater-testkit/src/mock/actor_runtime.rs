@@ -8,6 +8,7 @@ use theater_core::{
     EventDraft, EventRange, ExitReason, ExitStream, Incarnation, RestartFrom, SpawnRequest, StartFrom,
     StopMode, async_trait,
 };
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::MockRuntime;
@@ -83,9 +84,11 @@ impl MockRuntime {
         let id = start.id;
         let mut give_up = GiveUp { runtime: self, start: Some((id, start.life)) };
         match &start.outcome {
-            StartOutcome::Hang => start.given_up.notified().await,
+            StartOutcome::Hang => over(start.ended.clone(), start.life.0).await,
             // Whichever comes first: `settle` finds out.
-            StartOutcome::Slow(time) => drop(timeout(*time, start.given_up.notified()).await),
+            StartOutcome::Slow(time) => {
+                drop(timeout(*time, over(start.ended.clone(), start.life.0)).await);
+            }
             StartOutcome::Panic => panic!("scripted"),
             _ => {}
         }
@@ -109,8 +112,11 @@ impl MockRuntime {
             _ => return ExitReason::Killed,
         };
         // Even no sleep at all takes until the next tick of the timer.
-        if !takes.min(patience).is_zero() {
-            sleep(takes.min(patience)).await;
+        if !takes.min(patience).is_zero()
+            && let Some((life, ended)) = { self.lives().life_ended(id) }
+        {
+            // Somebody else may end it meanwhile.
+            drop(timeout(takes.min(patience), over(ended, life)).await);
         }
         if takes > patience { ExitReason::Killed } else { ExitReason::Stopped }
     }
@@ -202,7 +208,7 @@ impl MockRuntime {
                 // Another restart came between and has started a life: that one is as good.
                 return lives.info(id).ok_or_else(|| by.refusal(id));
             }
-            let origin = lives.rewind(id, from);
+            let origin = lives.origin(id, from);
             lives.begin(id, origin, Some(from)).ok_or_else(|| by.refusal(id))?
         };
         self.pump();
@@ -228,6 +234,11 @@ impl MockRuntime {
         };
         self.start(start).await
     }
+}
+
+/// Waits until this life, or a later one, has ended, or its record is gone.
+async fn over(mut ended: watch::Receiver<u64>, life: u64) {
+    drop(ended.wait_for(|ended| *ended >= life).await);
 }
 
 /// How long the current call goes on when the actor is asked to stop.

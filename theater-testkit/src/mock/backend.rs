@@ -36,7 +36,9 @@ impl MockBackend {
 
 #[async_trait]
 impl TestBackend for MockBackend {
-    const CLOCK: Clock = Clock::Virtual;
+    fn clock() -> Clock {
+        Clock::Virtual
+    }
 
     fn runtime(&self) -> Arc<dyn ActorRuntime> {
         Arc::new(self.mock.clone())

@@ -1,7 +1,6 @@
 //! The actors of a mock runtime and their lives. Every step here is one step under the runtime's lock.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use theater_chain::Chain;
@@ -11,7 +10,7 @@ use theater_core::{
     EventKind, ExitQueue, ExitReason, Incarnation, RestartFrom, ShutdownController,
 };
 use theater_supervisor::SupervisorHost;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::call::Call;
@@ -70,8 +69,8 @@ pub(super) struct Actor {
     /// The host functions of its current life, and their supervisor where one runs.
     pub(super) host: Option<SupervisorHost>,
     pub(super) supervising: Option<Supervising>,
-    /// Tells a start that is under way that its life has been ended.
-    given_up: Arc<Notify>,
+    /// The last life that has ended, for those who wait for an end.
+    ended: watch::Sender<u64>,
 }
 
 /// A supervisor that runs.
@@ -89,10 +88,17 @@ pub(super) struct Start {
     pub(super) life: Incarnation,
     pub(super) outcome: StartOutcome,
     pub(super) origin: Origin,
-    pub(super) given_up: Arc<Notify>,
+    /// The state that the life begins with.
+    pub(super) state: Option<Bytes>,
+    pub(super) ended: watch::Receiver<u64>,
 }
 
 impl Lives {
+    /// To wait for the end of the actor's current life.
+    pub(super) fn life_ended(&self, id: ActorId) -> Option<(u64, watch::Receiver<u64>)> {
+        self.actors.get(&id).map(|actor| (actor.incarnation.0, actor.ended.subscribe()))
+    }
+
     /// Virtual time since the runtime was first used.
     pub(super) fn now(&mut self) -> Duration {
         let now = Instant::now();
@@ -130,7 +136,7 @@ impl Lives {
             delivering: false,
             host: None,
             supervising: None,
-            given_up: Arc::default(),
+            ended: watch::Sender::new(0),
         };
         self.actors.insert(id, actor);
         if let Some(parent) = parent {
@@ -173,15 +179,17 @@ impl Lives {
     /// Begins the next life. It counts from here on, however its start goes.
     pub(super) fn begin(&mut self, id: ActorId, origin: Origin, from: Option<RestartFrom>) -> Option<Start> {
         let actor = self.actors.get_mut(&id)?;
+        // It is put in place when the life runs: one that does not come to run leaves the last good state.
+        let state = if from.is_some() && origin == Origin::Init { &actor.first } else { &actor.state };
+        let state = state.clone();
         actor.incarnation = actor.incarnation.next();
         actor.status = ActorStatus::Starting;
-        actor.given_up = Arc::default();
         actor.busy_until = None;
         // What happened to the children of an earlier life is no news for this one.
         actor.exits.clear();
         let outcome = actor.program.starts.pop_front().unwrap_or(StartOutcome::Ok);
-        let given_up = Arc::clone(&actor.given_up);
-        let start = Start { id, life: actor.incarnation, outcome, origin, given_up };
+        let ended = actor.ended.subscribe();
+        let start = Start { id, life: actor.incarnation, outcome, origin, state: state.clone(), ended };
         let begins = What::Begins {
             id,
             incarnation: actor.incarnation,
@@ -189,7 +197,7 @@ impl Lives {
             name: actor.name.clone(),
             child_spec: actor.program.child_spec,
             from,
-            state: actor.state.clone(),
+            state,
         };
         let below = self.below.get(&id).cloned().unwrap_or_default();
         self.queue.forget_exits(|child| below.contains(&child));
@@ -197,19 +205,15 @@ impl Lives {
         Some(start)
     }
 
-    /// Puts the state in place that the next life starts from, and says where that was.
-    pub(super) fn rewind(&mut self, id: ActorId, from: RestartFrom) -> Origin {
-        let Some(actor) = self.actors.get_mut(&id) else { return Origin::Init };
-        if from == RestartFrom::LastGood && actor.state.is_some() {
-            return Origin::LastGood;
-        }
-        actor.state = actor.first.clone();
-        Origin::Init
+    /// Where the next life of an actor starts from.
+    pub(super) fn origin(&self, id: ActorId, from: RestartFrom) -> Origin {
+        let state = self.actors.get(&id).and_then(|actor| actor.state.as_ref());
+        if from == RestartFrom::LastGood && state.is_some() { Origin::LastGood } else { Origin::Init }
     }
 
     /// Ends a start, well or not.
     pub(super) fn settle(&mut self, start: Start) -> Result<ActorInfo, ActorError> {
-        let Start { id, life, outcome, origin, .. } = start;
+        let Start { id, life, outcome, origin, state, .. } = start;
         // Gone: its parent ended during the first start.
         let Some(actor) = self.actors.get_mut(&id) else { return Err(ActorError::ShuttingDown) };
         match &actor.status {
@@ -234,6 +238,7 @@ impl Lives {
         }
         let Some(actor) = self.actors.get_mut(&id) else { return Err(ActorError::ShuttingDown) };
         actor.status = ActorStatus::Running;
+        actor.state = state;
         let state_len = actor.state.as_ref().map(|state| state.len() as u64);
         self.history.push(format!("start {} {life}", actor.name));
         let started = Started { incarnation: life, origin, state_len };
@@ -252,7 +257,7 @@ impl Lives {
             |actor: &&mut Actor| actor.incarnation == life && actor.status == ActorStatus::Starting;
         let Some(actor) = self.actors.get_mut(&id).filter(starting) else { return };
         actor.status = ActorStatus::Ended(reason.clone());
-        actor.given_up.notify_one();
+        actor.ended.send_replace(life.0);
         self.history.push(format!("fail {} {life}", actor.name));
         let exited = Exited { incarnation: life, reason: reason.clone() };
         self.record(id, EventKind::EXITED, payload::encode(&exited));
@@ -296,6 +301,7 @@ impl Lives {
         let exit = ChildExit::new(id, incarnation, reason.clone());
         actor.status = ActorStatus::Ended(reason.clone());
         actor.last_exit = Some(exit.clone());
+        actor.ended.send_replace(incarnation.0);
         actor.host = None;
         if let Some(supervising) = actor.supervising.take() {
             supervising.shutdown.shutdown();

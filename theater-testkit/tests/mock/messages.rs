@@ -89,7 +89,7 @@ async fn a_guest_calls_the_seven_functions_and_the_log_has_them() {
     mock.act(root, Act::Call(HostCall::Spawn { manifest: "worker".into(), init: None })).await.unwrap();
     let child = mock.tree().find(root).unwrap().children[0].info.id.to_string();
     let guest = mock.guest(root);
-    assert_eq!(guest.list_children().await.unwrap(), [child.clone()]);
+    assert_eq!(guest.list_children().await.unwrap(), std::slice::from_ref(&child));
     guest.restart_child(&child).await.unwrap();
     guest.stop_child(&child).await.unwrap();
     guest.get_child_state(&child).await.unwrap();

@@ -1,0 +1,189 @@
+//! The cases for `ActorRuntime`, clause by clause of its contract.
+
+mod after_end;
+mod authority;
+mod concurrency;
+mod ending;
+mod exits;
+mod host_functions;
+mod identity;
+mod isolation;
+mod liveness;
+mod otp;
+mod reading;
+mod recording;
+mod starting;
+mod support;
+
+pub use support::Subject;
+
+use super::backend::Capability;
+use super::case::Case;
+
+/// The one list of the cases: the table and the tests are made from it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __runtime_cases {
+    ([$($callback:tt)*] $arguments:tt) => {
+        $($callback)*! {
+            $arguments
+            "Identity": identity {
+                an_actor_keeps_its_id_and_its_chain_over_restarts []
+                incarnations_start_at_one_and_grow_by_one []
+                a_start_that_fails_is_a_life_too [FailingStarts ChangingStarts]
+                a_restarted_child_keeps_its_parent_and_its_place []
+                no_two_actors_have_the_same_id_or_chain []
+            }
+            "Authority": authority {
+                a_parent_may_act_on_its_child []
+                strangers_are_refused_everything_and_nothing_happens []
+                a_grandparent_is_a_stranger []
+                a_sibling_and_a_child_are_strangers []
+                an_actor_is_not_its_own_child []
+                who_is_not_there_and_who_is_not_covered_get_one_answer []
+                the_operator_may_act_on_everybody []
+                the_operator_is_told_who_is_unknown []
+                an_ended_child_is_still_only_its_parents []
+            }
+            "Starting": starting {
+                a_start_answers_with_the_running_actor []
+                the_child_spec_of_the_request_counts []
+                init_begins_with_the_bytes_that_it_is_given []
+                the_error_of_init_is_the_answer [FailingStarts]
+                a_trap_in_init_is_the_answer [FailingStarts]
+                an_init_that_ends_the_actor_is_no_start [FailingStarts]
+                a_first_start_that_fails_leaves_no_record [FailingStarts]
+                a_start_is_answered_when_init_has_ended [SlowStarts]
+                a_start_that_is_given_up_leaves_nothing [SlowStarts]
+                nothing_starts_below_who_has_ended []
+                a_state_that_is_given_is_in_place []
+                without_a_state_to_resume_init_is_called []
+                a_restart_begins_with_the_last_good_state []
+                a_restart_from_the_beginning_begins_with_the_first_bytes []
+                a_restart_that_fails_leaves_the_actor_ended_with_its_state [FailingStarts ChangingStarts]
+                an_ended_actor_can_be_started_again []
+            }
+            "Ending": ending {
+                a_stop_ends_the_life_and_says_how []
+                a_crash_ends_the_life_with_its_reason []
+                an_actor_can_end_itself [Completion]
+                a_stop_of_who_has_ended_says_how_that_was []
+                a_kill_is_a_kill []
+                a_kill_does_not_wait_for_the_guest [Busy]
+                a_graceful_stop_lets_the_call_end [Busy]
+                a_grace_that_is_over_is_a_kill [Busy]
+                infinity_waits_for_the_call [Busy]
+                every_life_has_one_end_on_the_chain []
+                a_stop_returns_when_all_descendants_have_ended []
+                children_end_before_their_parent_latest_first []
+                children_of_a_crashed_actor_end_too []
+                a_restart_ends_the_children_of_the_old_life []
+            }
+            "After the end": after_end {
+                info_state_and_events_stay []
+                an_ended_child_stays_among_the_children []
+                a_reaped_actor_is_gone []
+                who_runs_cannot_be_reaped []
+                descendants_are_reaped_too []
+                only_the_parent_reaps []
+            }
+            "Reading": reading {
+                children_are_in_start_order []
+                the_children_of_nobody_are_an_error []
+                who_has_no_children_has_none []
+                a_range_gives_what_is_there_and_no_more []
+                the_state_is_that_after_the_last_call_that_succeeded []
+                a_busy_actor_is_read_at_once [Busy]
+                a_starting_actor_is_read_at_once [SlowStarts]
+                a_failed_and_a_stopped_actor_are_read []
+            }
+            "Exits": exits {
+                each_end_is_told_exactly_once []
+                the_ends_of_one_child_come_in_order []
+                an_end_before_anybody_listened_is_kept []
+                an_end_is_recorded_before_it_is_told []
+                root_actors_end_too []
+                only_the_parent_is_told []
+                the_exit_of_a_restarted_life_says_that_it_was_ended []
+                a_first_start_that_fails_is_no_exit [FailingStarts]
+                a_restart_that_fails_is_no_exit [FailingStarts ChangingStarts]
+                the_exits_of_nobody_are_over []
+                an_exit_is_forgotten_with_its_record []
+            }
+            "Recording": recording {
+                what_was_recorded_is_there_at_once []
+                records_are_kept_byte_for_byte_and_in_order []
+                chains_verify []
+                nothing_is_recorded_for_nobody []
+                every_life_begins_and_ends_on_the_chain []
+                records_at_once_are_all_there []
+            }
+            "Concurrency": concurrency {
+                stops_at_once_end_one_life []
+                restarts_at_once_leave_one_life []
+                a_stop_and_a_restart_at_once_come_after_one_another []
+                starts_at_once_below_one_parent_all_count []
+                a_slow_start_holds_up_nobody [SlowStarts]
+                a_long_stop_holds_up_nobody_else [Busy]
+                nothing_outlives_a_tree_that_is_stopped_while_it_grows []
+                reads_never_fail_while_lives_change []
+            }
+            "Host functions": host_functions {
+                spawn_starts_a_child [HostFunctions]
+                resume_starts_a_child_with_a_state [HostFunctions]
+                list_children_lists_those_that_have_not_ended [HostFunctions]
+                restart_child_begins_the_next_life [HostFunctions]
+                stop_child_ends_a_child_and_one_that_has_ended_is_no_error [HostFunctions]
+                get_child_state_reads_the_last_good_state [HostFunctions]
+                get_child_events_reads_the_chain [HostFunctions]
+                a_start_that_fails_tells_the_real_reason [HostFunctions FailingStarts]
+                each_call_is_recorded_before_and_after [HostFunctions]
+                a_refusal_is_recorded_too [HostFunctions]
+            }
+            "Isolation": isolation {
+                everybody_but_an_own_child_gets_one_answer [HostFunctions]
+                a_refusal_touches_nobody [HostFunctions]
+                a_child_cannot_reach_its_parent_or_siblings [HostFunctions]
+            }
+            "Liveness": liveness {
+                a_busy_actor_can_be_killed [Busy]
+                a_busy_actor_does_not_hold_up_its_siblings [Busy]
+                a_start_that_hangs_can_be_given_up_and_tried_again [SlowStarts ChangingStarts]
+                a_parent_that_names_itself_is_answered [HostFunctions]
+                a_parent_can_stop_a_busy_child [HostFunctions Busy]
+            }
+            "OTP's rules": otp {
+                a_permanent_child_is_always_started_again []
+                a_transient_child_is_started_again_when_it_failed []
+                a_transient_child_that_finished_is_left [Completion]
+                a_temporary_child_is_never_started_again []
+                one_for_one_restarts_one []
+                one_for_all_restarts_all_in_order []
+                rest_for_one_restarts_those_after_it []
+                a_restarted_child_keeps_its_id_and_its_state []
+                too_many_restarts_end_the_supervisor_and_all_children []
+                a_supervisor_that_ends_stops_its_children_latest_first []
+                a_restart_that_fails_is_tried_again [FailingStarts ChangingStarts]
+                a_significant_child_that_finishes_ends_the_supervisor [Completion]
+                a_terminated_child_stays_down_and_can_be_restarted_and_deleted []
+                a_child_is_stopped_within_its_own_grace [Busy]
+            }
+        }
+    };
+}
+
+macro_rules! table {
+    ({} $($clause:literal: $file:ident { $($case:ident [$($need:ident)*])* })*) => {
+        /// All cases of the suite for [`ActorRuntime`](theater_core::ActorRuntime), in its order.
+        pub const CASES: &[Case<Subject>] = &[$($(
+            Case {
+                name: concat!(stringify!($file), "::", stringify!($case)),
+                clause: $clause,
+                needs: &[$(Capability::$need),*],
+                run: |it| Box::pin($file::$case(it)),
+            },
+        )*)*];
+    };
+}
+
+__runtime_cases! { [table] {} }
