@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use theater_core::ActorError;
+use theater_wasm::FileSource;
 
 /// An app on disk: a manifest inside a root folder.
 #[derive(Debug)]
@@ -50,6 +51,12 @@ impl App {
             )
         })?;
         Ok(Self { root: root.to_owned(), manifest: text(&inner.join(name))? })
+    }
+
+    /// Where its manifests and components come from.
+    pub(crate) fn source(&self) -> anyhow::Result<FileSource> {
+        FileSource::new(&self.root)
+            .with_context(|| format!("could not use {} as the root of manifests", self.root.display()))
     }
 
     /// The manifest as the user can open it.

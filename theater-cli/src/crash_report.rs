@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use theater_core::event::payload::{self, Call, Exited, HostCall, Return, Started};
-use theater_core::{
-    ActorId, ActorRuntime, Authority, Bytes, ChainEvent, EventKind, EventRange, Incarnation, RestartPolicy,
-};
+use theater_core::{ActorId, ActorRuntime, Authority, Bytes, ChainEvent, EventKind, EventRange, Incarnation};
 use theater_wasm::{LifecycleEvent, LifecycleKind, WasmRuntime};
 
 use crate::decision::Decision;
@@ -73,7 +71,7 @@ impl CrashReport {
             child_id: decision.child_id.clone(),
             name: info.as_ref().map(|info| info.name.clone()),
             incarnation: exit.as_ref().map(|exit| exit.incarnation).or(decision.incarnation),
-            restart: info.map(|info| policy(info.child_spec.restart)),
+            restart: info.map(|info| info.child_spec.restart.name()),
             frames: exit.as_ref().map(|exit| render::frames(&exit.reason, true)).unwrap_or_default(),
             reason: match &exit {
                 Some(exit) => Some(ReasonObject::from(&exit.reason)),
@@ -112,14 +110,6 @@ impl CrashReport {
             line("", &format!("{:>6}  {}", event.seq, printable(&event.text)));
         }
         text
-    }
-}
-
-fn policy(restart: RestartPolicy) -> &'static str {
-    match restart {
-        RestartPolicy::Permanent => "permanent",
-        RestartPolicy::Transient => "transient",
-        RestartPolicy::Temporary => "temporary",
     }
 }
 

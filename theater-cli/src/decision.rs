@@ -157,7 +157,7 @@ impl Decision {
 }
 
 /// The name of a rule as manifests write it.
-fn name(rule: &impl Serialize) -> String {
+pub(crate) fn name(rule: &impl Serialize) -> String {
     serde_json::to_value(rule)
         .ok()
         .and_then(|value| value.as_str().map(ToOwned::to_owned))

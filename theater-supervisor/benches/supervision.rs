@@ -11,7 +11,7 @@ use theater_core::{
     ShutdownController, Strategy, SupervisionSpec,
 };
 use theater_supervisor::{Action, By, CallId, ChildKey, Input, Machine, Request, SupervisorHost, Tick};
-use theater_testkit::FakeRuntime;
+use theater_testkit::MockRuntime;
 
 const ROUNDS: usize = 15;
 /// Exits that are decided in one go, each of another child.
@@ -242,7 +242,7 @@ fn children() {
     let mut rounds: Vec<_> = (0..3)
         .map(|_| {
             runtime.block_on(async {
-                let fake = FakeRuntime::new();
+                let fake = MockRuntime::new();
                 let caller = Caller::new(fake.root(), Arc::new(fake.clone()) as Arc<dyn ActorRuntime>);
                 let host = SupervisorHost::builder().build();
                 let (shutdown, receiver) = ShutdownController::new();

@@ -10,13 +10,13 @@ use theater_core::{
     RestartPolicy, Shutdown, ShutdownController, SpawnRequest, StopMode, SupervisionSpec, async_trait,
 };
 use theater_supervisor::{Result, SupervisorError, SupervisorHost};
-use theater_testkit::{FakeRuntime, Program, StartOutcome};
+use theater_testkit::{MockRuntime, Program, StartOutcome};
 use tokio::task::JoinHandle;
 
 /// The testkit's runtime with faults that break the contract of `ActorRuntime`.
 #[derive(Debug, Default)]
 struct Faulty {
-    inner: FakeRuntime,
+    inner: MockRuntime,
     /// How often each of these will panic.
     spawn_panics: AtomicU32,
     restart_panics: AtomicU32,
@@ -89,7 +89,7 @@ impl ActorRuntime for Faulty {
 }
 
 struct Fixture {
-    runtime: FakeRuntime,
+    runtime: MockRuntime,
     host: SupervisorHost,
     caller: Caller,
     shutdown: ShutdownController,
@@ -126,8 +126,8 @@ impl Fixture {
 }
 
 /// A runtime with a child of each restart policy, the temporary one under any other name.
-fn programs() -> FakeRuntime {
-    FakeRuntime::new()
+fn programs() -> MockRuntime {
+    MockRuntime::new()
         .program("permanent", Program::new(ChildSpec::new(RestartPolicy::Permanent)))
         .program("transient", Program::new(ChildSpec::new(RestartPolicy::Transient)))
 }

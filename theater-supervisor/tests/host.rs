@@ -9,7 +9,7 @@ use theater_core::{
     ActorHandle, ActorId, ActorInfo, ActorRuntime, Authority, EventRange, ShutdownController, SupervisionSpec,
 };
 use theater_supervisor::{SupervisorEvent, SupervisorHost, SupervisorOutcome};
-use theater_testkit::{FakeGuest, FakeRuntime};
+use theater_testkit::{FakeGuest, MockRuntime};
 use tokio::task::JoinHandle;
 
 #[path = "host/faults.rs"]
@@ -26,7 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 /// An actor whose supervisor runs.
 struct Fixture {
-    runtime: FakeRuntime,
+    runtime: MockRuntime,
     parent: ActorId,
     guest: FakeGuest,
     shutdown: ShutdownController,
@@ -34,12 +34,12 @@ struct Fixture {
 }
 
 /// A root actor whose supervisor runs: two restarts within five seconds.
-async fn supervised(runtime: FakeRuntime) -> Fixture {
+async fn supervised(runtime: MockRuntime) -> Fixture {
     let parent = runtime.root();
     supervised_actor(runtime, parent).await
 }
 
-async fn supervised_actor(runtime: FakeRuntime, parent: ActorId) -> Fixture {
+async fn supervised_actor(runtime: MockRuntime, parent: ActorId) -> Fixture {
     let host = SupervisorHost::builder()
         .supervision(SupervisionSpec::new(2, Duration::from_secs(5)))
         .deadline(DEADLINE)
@@ -51,11 +51,11 @@ async fn supervised_actor(runtime: FakeRuntime, parent: ActorId) -> Fixture {
 }
 
 /// The guest of an actor whose host was never started.
-async fn unsupervised(runtime: &FakeRuntime, actor: ActorId) -> FakeGuest {
+async fn unsupervised(runtime: &MockRuntime, actor: ActorId) -> FakeGuest {
     linked(runtime, actor, &SupervisorHost::builder().deadline(DEADLINE).build()).await
 }
 
-async fn linked(runtime: &FakeRuntime, actor: ActorId, host: &SupervisorHost) -> FakeGuest {
+async fn linked(runtime: &MockRuntime, actor: ActorId, host: &SupervisorHost) -> FakeGuest {
     let mut guest = FakeGuest::new(runtime, actor);
     host.setup_host_functions(&mut guest).await.expect("a fake guest links everything");
     guest
@@ -74,7 +74,7 @@ impl Fixture {
 
     /// What happened to lives after the first `before` entries of the log.
     fn log_after(&self, before: usize) -> Vec<String> {
-        self.runtime.log().split_off(before)
+        self.runtime.history().split_off(before)
     }
 
     async fn records(&self) -> Vec<SupervisorEvent> {
@@ -83,7 +83,7 @@ impl Fixture {
 }
 
 /// The records about supervision on an actor's chain, which is verified on the way.
-async fn records(runtime: &FakeRuntime, actor: ActorId) -> Vec<SupervisorEvent> {
+async fn records(runtime: &MockRuntime, actor: ActorId) -> Vec<SupervisorEvent> {
     let events =
         runtime.events(Authority::Operator, actor, EventRange::ALL).await.expect("the actor has a chain");
     verify(&events).expect("the chain is sound");

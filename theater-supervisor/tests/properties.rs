@@ -1,30 +1,14 @@
 //! Properties of the machine in a world where everything comes late, in any order, twice, or not at all.
 //!
-//! Each property is a test of its own over random commands; see `properties/rules.rs` for what they say exactly. That the
+//! Each property is a test of its own over random commands; see `theater_testkit::machine` for what they say exactly. That the
 //! checks can fail is a test, too: each machine that a saboteur has broken is noticed.
 
-#[path = "properties/command.rs"]
-mod command;
-#[path = "properties/decisions.rs"]
-mod decisions;
-#[path = "properties/group.rs"]
-mod group;
-#[path = "properties/inputs.rs"]
-mod inputs;
-#[path = "properties/property.rs"]
-mod property;
 #[path = "properties/regressions.rs"]
 mod regressions;
-#[path = "properties/rules.rs"]
-mod rules;
-#[path = "properties/runtime.rs"]
-mod runtime;
 #[path = "properties/saboteur.rs"]
 mod saboteur;
 #[path = "properties/time.rs"]
 mod time;
-#[path = "properties/world.rs"]
-mod world;
 
 use std::collections::BTreeMap;
 
@@ -32,10 +16,11 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use command::{Command, Setup, commands, setup};
-use property::Property;
-use saboteur::{Fault, Saboteur};
-use world::run;
+use saboteur::{Broken, Fault};
+use theater_testkit::machine::{self, Command, Property, Setup, Violation, commands, run, setup};
+
+/// How many commands there are in a case, at most.
+const COMMANDS: usize = 150;
 
 /// How many cases each property is tried on, unless `PROPTEST_CASES` says otherwise.
 const CASES: u32 = 1_000;
@@ -48,13 +33,8 @@ fn config() -> ProptestConfig {
 }
 
 fn holds(property: Property, setup: &Setup, commands: &[Command]) -> Result<(), TestCaseError> {
-    match run(setup, commands, None, false).rules.violations.remove(&property) {
-        None => Ok(()),
-        Some(violation) => {
-            let log = run(setup, commands, None, true).log.unwrap_or_default();
-            Err(TestCaseError::fail(format!("{property}: {violation}\n{log}")))
-        }
-    }
+    machine::check(&machine::machine, setup, commands, &[property])
+        .map_err(|failure| TestCaseError::fail(failure.to_string()))
 }
 
 macro_rules! properties {
@@ -63,7 +43,7 @@ macro_rules! properties {
             #![proptest_config(config())]
             $(
                 #[test]
-                fn $name(setup in setup(), commands in commands()) {
+                fn $name(setup in setup(), commands in commands(0..COMMANDS)) {
                     holds(Property::$property, &setup, &commands)?;
                 }
             )*
@@ -96,15 +76,15 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn the_same_inputs_at_the_same_times_give_the_same_actions(setup in setup(), commands in commands()) {
-        let log = || run(&setup, &commands, None, true).log;
+    fn the_same_inputs_at_the_same_times_give_the_same_actions(setup in setup(), commands in commands(0..COMMANDS)) {
+        let log = || format!("{:?}", machine::trace(&machine::machine, &setup, &commands));
         prop_assert_eq!(log(), log());
     }
 }
 
 fn random_cases(count: usize) -> Vec<(Setup, Vec<Command>)> {
     let mut runner = TestRunner::deterministic();
-    let strategy = (setup(), commands());
+    let strategy = (setup(), commands(0..COMMANDS));
     (0..count).map(|_| strategy.new_tree(&mut runner).expect("nothing is rejected").current()).collect()
 }
 
@@ -112,14 +92,15 @@ fn random_cases(count: usize) -> Vec<(Setup, Vec<Command>)> {
 fn every_broken_machine_is_noticed_by_the_property_that_it_breaks() {
     // Whatever the machine itself does wrong says nothing about a saboteur.
     let cases = random_cases(1_200).into_iter().map(|(setup, commands)| {
-        let known = run(&setup, &commands, None, false).rules.violations;
+        let known = run(&setup, &commands).violations;
         (setup, commands, known)
     });
     let cases: Vec<_> = cases.collect();
     let mut unnoticed = Vec::new();
     for (fault, property) in Fault::ALL {
-        let notices = |(setup, commands, known): &&(Setup, Vec<Command>, BTreeMap<Property, String>)| {
-            let violations = run(setup, commands, Some(Saboteur::new(fault)), false).rules.violations;
+        let notices = |(setup, commands, known): &&(Setup, Vec<Command>, BTreeMap<Property, Violation>)| {
+            let broken = |setup: &Setup| Broken::new(setup, fault);
+            let violations = machine::run_on(&broken, setup, commands).violations;
             violations.contains_key(&property) && !known.contains_key(&property)
         };
         let noticed = cases.iter().filter(notices).count();
@@ -136,7 +117,7 @@ fn every_broken_machine_is_noticed_by_the_property_that_it_breaks() {
 fn the_random_runs_reach_what_they_are_for() {
     let mut labels = BTreeMap::<_, u32>::new();
     for (setup, commands) in random_cases(1_200) {
-        for (label, count) in run(&setup, &commands, None, false).rules.labels {
+        for (label, count) in run(&setup, &commands).labels {
             *labels.entry(label).or_default() += count;
         }
     }

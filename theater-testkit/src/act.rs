@@ -50,6 +50,34 @@ pub enum HostCall {
     GetChildEvents(String),
 }
 
+impl HostCall {
+    /// The function's name, as the WIT interface has it.
+    #[must_use]
+    pub fn function(&self) -> &'static str {
+        match self {
+            Self::Spawn { .. } => "spawn",
+            Self::Resume { .. } => "resume",
+            Self::ListChildren => "list-children",
+            Self::RestartChild(_) => "restart-child",
+            Self::StopChild(_) => "stop-child",
+            Self::GetChildState(_) => "get-child-state",
+            Self::GetChildEvents(_) => "get-child-events",
+        }
+    }
+
+    /// The text that is given for a child, where the function takes one.
+    #[must_use]
+    pub fn child(&self) -> Option<&str> {
+        match self {
+            Self::RestartChild(child)
+            | Self::StopChild(child)
+            | Self::GetChildState(child)
+            | Self::GetChildEvents(child) => Some(child),
+            _ => None,
+        }
+    }
+}
+
 /// What a guest got from a call that succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,16 +1,17 @@
 //! A guest without a component.
 
-use theater_core::{ActorExports, ActorId, Caller, HostLinker, LinkError};
+use theater_core::{ActorExports, ActorId, Bytes, Caller, HostLinker, LinkError};
 use theater_supervisor::SupervisorHost;
 
 use crate::act::{HostAnswer, HostCall};
-use crate::runtime::FakeRuntime;
+use crate::mock::MockRuntime;
 
 /// Calls the host functions that it was linked to, as the guest of one actor.
 ///
 /// Ids go in and errors come out as texts, as they do through the WIT interface.
 #[derive(Debug)]
 pub struct FakeGuest {
+    mock: MockRuntime,
     caller: Caller,
     host: Option<SupervisorHost>,
     /// The exports that it claims to have, and whether their types are right.
@@ -20,9 +21,10 @@ pub struct FakeGuest {
 impl FakeGuest {
     /// The guest of `actor`, linked to nothing yet.
     #[must_use]
-    pub fn new(runtime: &FakeRuntime, actor: ActorId) -> Self {
+    pub fn new(mock: &MockRuntime, actor: ActorId) -> Self {
         Self {
-            caller: Caller::new(actor, std::sync::Arc::new(runtime.clone())),
+            mock: mock.clone(),
+            caller: Caller::new(actor, std::sync::Arc::new(mock.clone())),
             host: None,
             exports: Vec::new(),
         }
@@ -35,30 +37,23 @@ impl FakeGuest {
         self
     }
 
-    fn host(&self) -> Result<&SupervisorHost, String> {
-        self.host.as_ref().ok_or_else(|| "the guest is not linked to a supervisor host".to_owned())
+    /// The same, linked to this host.
+    #[must_use]
+    pub(crate) fn linked(mut self, host: SupervisorHost) -> Self {
+        self.host = Some(host);
+        self
     }
 
-    /// Calls a function as data.
+    /// Calls a function as data. The mock runtime's log has the call and its answer.
     ///
     /// # Errors
-    /// What a guest would be told.
+    /// What a guest would be told; for `list-children` what would trap it.
     pub async fn call(&self, call: HostCall) -> Result<HostAnswer, String> {
-        Ok(match call {
-            HostCall::Spawn { manifest, init } => {
-                HostAnswer::Child(self.spawn(&manifest, init.as_deref()).await?)
-            }
-            HostCall::Resume { manifest, state } => {
-                HostAnswer::Child(self.resume(&manifest, state.as_deref()).await?)
-            }
-            HostCall::ListChildren => HostAnswer::Children(self.list_children().await?),
-            HostCall::RestartChild(child) => self.restart_child(&child).await.map(|()| HostAnswer::Done)?,
-            HostCall::StopChild(child) => self.stop_child(&child).await.map(|()| HostAnswer::Done)?,
-            HostCall::GetChildState(child) => {
-                HostAnswer::State(self.get_child_state(&child).await?.map(Into::into))
-            }
-            HostCall::GetChildEvents(child) => HostAnswer::Events(self.get_child_events(&child).await?),
-        })
+        let host = self.host.as_ref().ok_or("the guest is not linked to a supervisor host")?;
+        let number = self.mock.host_called(self.caller.id, &call);
+        let answer = ask(host, &self.caller, call).await.map_err(|error| error.to_string());
+        self.mock.host_answered(self.caller.id, number, answer.clone());
+        answer
     }
 
     /// `supervisor.spawn`.
@@ -66,8 +61,8 @@ impl FakeGuest {
     /// # Errors
     /// What a guest would be told.
     pub async fn spawn(&self, manifest: &str, init_bytes: Option<&[u8]>) -> Result<String, String> {
-        let init_bytes = init_bytes.map(Vec::from);
-        text(self.host()?.spawn(&self.caller, manifest.to_owned(), init_bytes).await).map(|id| id.to_string())
+        let init = init_bytes.map(Bytes::copy_from_slice);
+        self.call(HostCall::Spawn { manifest: manifest.to_owned(), init }).await.map(child)
     }
 
     /// `supervisor.resume`.
@@ -75,9 +70,8 @@ impl FakeGuest {
     /// # Errors
     /// What a guest would be told.
     pub async fn resume(&self, manifest: &str, state_bytes: Option<&[u8]>) -> Result<String, String> {
-        let state_bytes = state_bytes.map(Vec::from);
-        text(self.host()?.resume(&self.caller, manifest.to_owned(), state_bytes).await)
-            .map(|id| id.to_string())
+        let state = state_bytes.map(Bytes::copy_from_slice);
+        self.call(HostCall::Resume { manifest: manifest.to_owned(), state }).await.map(child)
     }
 
     /// `supervisor.list-children`.
@@ -85,8 +79,10 @@ impl FakeGuest {
     /// # Errors
     /// What would trap a guest.
     pub async fn list_children(&self) -> Result<Vec<String>, String> {
-        text(self.host()?.list_children(&self.caller).await)
-            .map(|ids| ids.iter().map(ToString::to_string).collect())
+        self.call(HostCall::ListChildren).await.map(|answer| match answer {
+            HostAnswer::Children(children) => children,
+            other => unreachable!("list-children answered {other:?}"),
+        })
     }
 
     /// `supervisor.restart-child`.
@@ -94,7 +90,7 @@ impl FakeGuest {
     /// # Errors
     /// What a guest would be told.
     pub async fn restart_child(&self, child: &str) -> Result<(), String> {
-        text(self.host()?.restart_child(&self.caller, child).await)
+        self.call(HostCall::RestartChild(child.to_owned())).await.map(drop)
     }
 
     /// `supervisor.stop-child`.
@@ -102,7 +98,7 @@ impl FakeGuest {
     /// # Errors
     /// What a guest would be told.
     pub async fn stop_child(&self, child: &str) -> Result<(), String> {
-        text(self.host()?.stop_child(&self.caller, child).await)
+        self.call(HostCall::StopChild(child.to_owned())).await.map(drop)
     }
 
     /// `supervisor.get-child-state`.
@@ -110,7 +106,10 @@ impl FakeGuest {
     /// # Errors
     /// What a guest would be told.
     pub async fn get_child_state(&self, child: &str) -> Result<Option<Vec<u8>>, String> {
-        text(self.host()?.get_child_state(&self.caller, child).await).map(|state| state.map(Vec::from))
+        self.call(HostCall::GetChildState(child.to_owned())).await.map(|answer| match answer {
+            HostAnswer::State(state) => state.map(Vec::from),
+            other => unreachable!("get-child-state answered {other:?}"),
+        })
     }
 
     /// `supervisor.get-child-events`: the names of their kinds.
@@ -118,13 +117,50 @@ impl FakeGuest {
     /// # Errors
     /// What a guest would be told.
     pub async fn get_child_events(&self, child: &str) -> Result<Vec<String>, String> {
-        text(self.host()?.get_child_events(&self.caller, child).await)
-            .map(|events| events.iter().map(theater_core::ChainEvent::event_type).collect())
+        self.call(HostCall::GetChildEvents(child.to_owned())).await.map(|answer| match answer {
+            HostAnswer::Events(events) => events,
+            other => unreachable!("get-child-events answered {other:?}"),
+        })
     }
 }
 
-fn text<T>(result: theater_supervisor::Result<T>) -> Result<T, String> {
-    result.map_err(|error| error.to_string())
+fn child(answer: HostAnswer) -> String {
+    match answer {
+        HostAnswer::Child(id) => id,
+        other => unreachable!("a start answered {other:?}"),
+    }
+}
+
+async fn ask(
+    host: &SupervisorHost,
+    caller: &Caller,
+    call: HostCall,
+) -> theater_supervisor::Result<HostAnswer> {
+    Ok(match call {
+        HostCall::Spawn { manifest, init } => {
+            HostAnswer::Child(host.spawn(caller, manifest, init.map(Vec::from)).await?.to_string())
+        }
+        HostCall::Resume { manifest, state } => {
+            HostAnswer::Child(host.resume(caller, manifest, state.map(Vec::from)).await?.to_string())
+        }
+        HostCall::ListChildren => {
+            let children = host.list_children(caller).await?;
+            HostAnswer::Children(children.iter().map(ToString::to_string).collect())
+        }
+        HostCall::RestartChild(child) => {
+            host.restart_child(caller, &child).await?;
+            HostAnswer::Done
+        }
+        HostCall::StopChild(child) => {
+            host.stop_child(caller, &child).await?;
+            HostAnswer::Done
+        }
+        HostCall::GetChildState(child) => HostAnswer::State(host.get_child_state(caller, &child).await?),
+        HostCall::GetChildEvents(child) => {
+            let events = host.get_child_events(caller, &child).await?;
+            HostAnswer::Events(events.iter().map(theater_core::ChainEvent::event_type).collect())
+        }
+    })
 }
 
 impl HostLinker<SupervisorHost> for FakeGuest {

@@ -1,19 +1,23 @@
 //! Fakes to test supervision without WebAssembly.
 //!
-//! - [`FakeRuntime`] is an [`ActorRuntime`](theater_core::ActorRuntime) in memory: its children do what their [`Program`]
+//! - [`MockRuntime`] is an [`ActorRuntime`](theater_core::ActorRuntime) in memory: its children do what their [`Program`]
 //!   says, and crash when the test says so.
 //! - [`FakeGuest`] is linked to a [`SupervisorHost`](theater_supervisor::SupervisorHost) as a component would be, and calls
 //!   its functions as a guest would: with texts, getting texts.
 //!
-//! - [`otp`] plays scenarios, those recorded from the real OTP among them, on the rules.
+//! - [`machine`] runs pure rules, one's own among them, in a world where everything comes late, twice or not at all, and
+//!   checks thirteen properties of every step.
+//! - [`otp`] has an executable reference model of one supervisor, plays scenarios, those recorded from the real OTP among them,
+//!   on anything that can perform operations, and says whether a suite notices wrong variants of the rules.
+//! - [`strategy`] makes up supervisors, programs, commands, faults, manifests and chains for proptest.
 //!
 //! # Examples
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 //! use theater_supervisor::SupervisorHost;
-//! use theater_testkit::{FakeGuest, FakeRuntime};
+//! use theater_testkit::{FakeGuest, MockRuntime};
 //!
-//! let runtime = FakeRuntime::new();
+//! let runtime = MockRuntime::new();
 //! let parent = runtime.root();
 //! let mut guest = FakeGuest::new(&runtime, parent);
 //! SupervisorHost::builder().build().setup_host_functions(&mut guest).await?;
@@ -30,15 +34,19 @@
 
 mod act;
 pub mod conformance;
+pub mod expect;
+pub mod fault;
 mod guest;
-mod lives;
 pub mod log;
+pub mod machine;
+pub mod mock;
 pub mod otp;
 mod program;
-mod runtime;
+pub mod strategy;
+pub mod system;
 
 pub use act::{Act, HostAnswer, HostCall};
 pub use guest::FakeGuest;
 pub use log::Log;
+pub use mock::{MockRuntime, Schedule};
 pub use program::{Program, Reaction, StartOutcome, StopBehaviour, crash};
-pub use runtime::FakeRuntime;

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, anyhow};
 use serde::Serialize;
-use theater_core::{ActorError, RestartPolicy, Shutdown};
-use theater_wasm::{CheckedActor, FileSource, WasmRuntime};
+use theater_core::{ActorError, Shutdown};
+use theater_wasm::{CheckedActor, WasmRuntime};
 
 use crate::app::App;
 use crate::args::CheckArgs;
+use crate::decision;
 use crate::exit_code::Exit;
 use crate::failure::{Failure, OrExit, one_line};
 use crate::output::{self, json_line};
@@ -43,9 +44,8 @@ pub(crate) async fn check(args: CheckArgs) -> Result<Exit, Failure> {
 }
 
 async fn look(app: &App) -> anyhow::Result<Vec<CheckedActor>> {
-    let source = FileSource::new(&app.root)
-        .with_context(|| format!("could not use {} as the root of manifests", app.root.display()))?;
-    let runtime = WasmRuntime::builder(source).build().context("could not set up the WebAssembly engine")?;
+    let runtime =
+        WasmRuntime::builder(app.source()?).build().context("could not set up the WebAssembly engine")?;
     runtime.check(app.manifest.clone()).await.map_err(|error| app.explain_check(error))
 }
 
@@ -92,7 +92,7 @@ fn tree(actors: &[CheckedActor], problems: usize) -> String {
 fn details(actor: &CheckedActor) -> String {
     let mut parts = Vec::new();
     if let Some(spec) = actor.child_spec {
-        parts.push(policy(spec.restart).to_owned());
+        parts.push(spec.restart.name().to_owned());
         if spec.significant {
             parts.push("significant".to_owned());
         }
@@ -109,23 +109,14 @@ fn details(actor: &CheckedActor) -> String {
     });
     if manifest.supervises() {
         let spec = &manifest.supervision;
-        let strategy = serde_json::to_value(spec.strategy).unwrap_or_default();
         parts.push(format!(
             "{}, {} within {}",
-            strategy.as_str().unwrap_or_default(),
+            decision::name(&spec.strategy),
             count(spec.intensity.into(), "restart", "restarts"),
             humantime::format_duration(spec.period)
         ));
     }
     parts.join("; ")
-}
-
-fn policy(restart: RestartPolicy) -> &'static str {
-    match restart {
-        RestartPolicy::Permanent => "permanent",
-        RestartPolicy::Transient => "transient",
-        RestartPolicy::Temporary => "temporary",
-    }
 }
 
 /// `docs/cli.md` documents the fields: they are added to, never renamed.
@@ -155,7 +146,7 @@ impl Report {
                 path: actor.path.iter().map(ToString::to_string).collect(),
                 name: actor.manifest.name.clone(),
                 component: actor.manifest.component.clone(),
-                restart: actor.child_spec.map(|spec| policy(spec.restart)),
+                restart: actor.child_spec.map(|spec| spec.restart.name()),
                 problem: actor.problem.as_ref().map(line),
             })
             .collect();

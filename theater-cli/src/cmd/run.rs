@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
 use theater_core::{ActorError, ActorRuntime, ExitReason, SpawnRequest};
-use theater_wasm::{FileSource, WasmRuntime};
+use theater_wasm::WasmRuntime;
 
 use crate::app::App;
 use crate::args::RunArgs;
@@ -44,10 +44,7 @@ pub(crate) async fn run(args: RunArgs, verbose: u8) -> Result<Exit, Failure> {
 }
 
 fn runtime(app: &App, args: &RunArgs) -> Result<WasmRuntime, Failure> {
-    let source = FileSource::new(&app.root)
-        .with_context(|| format!("could not use {} as the root of manifests", app.root.display()))
-        .or_exit(Exit::NotStarted)?;
-    WasmRuntime::builder(source)
+    WasmRuntime::builder(app.source().or_exit(Exit::NotStarted)?)
         .config(|config| {
             config.shutdown_deadline = args.grace;
             config.orphan_deadline = args.grace;

@@ -154,6 +154,18 @@ pub enum RestartPolicy {
     Temporary,
 }
 
+impl RestartPolicy {
+    /// The policy as manifests write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Permanent => "permanent",
+            Self::Transient => "transient",
+            Self::Temporary => "temporary",
+        }
+    }
+}
+
 /// How a child is ended. OTP's `shutdown`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shutdown {

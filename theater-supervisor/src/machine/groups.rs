@@ -51,11 +51,8 @@ impl Machine {
             let next = self.children.after(slot);
             self.start_group_from(next, actions);
         } else {
-            let next = self.children.before(slot);
-            if self.children.get(slot).is_temporary() {
-                self.forget(slot, actions);
-            }
-            self.stop_group_from(next, actions);
+            // It is down by now, so the stopping goes on with the one before it.
+            self.stop_group_from(Some(slot), actions);
         }
     }
 

@@ -169,11 +169,7 @@ impl Machine {
         }
         // It may have died before its start was answered.
         let early = self.children.take_early(id).filter(|early| early.incarnation >= incarnation);
-        match why {
-            Why::Begin => self.begin_next(slot, actions),
-            Why::Group { .. } => self.group_next(slot, actions),
-            _ => {}
-        }
+        self.start_ended(slot, why, actions);
         if let Some(early) = early {
             self.exited(now, id, early.incarnation, early.reason, early.progressed, actions);
         }
@@ -181,6 +177,15 @@ impl Machine {
         self.forget_if_over(slot);
         if self.ending.is_some() && self.is_dynamic() {
             self.stop_at_end(slot, actions);
+        }
+    }
+
+    /// A child has been started, or would not be: those who wait for that go on.
+    fn start_ended(&mut self, slot: Slot, why: Why, actions: &mut Vec<Action>) {
+        match why {
+            Why::Begin => self.begin_next(slot, actions),
+            Why::Group { .. } => self.group_next(slot, actions),
+            _ => {}
         }
     }
 
@@ -194,11 +199,7 @@ impl Machine {
             let call = self.children.cold(slot).call;
             actions.push(Action::Reply { call, verdict: Ok(None) });
         }
-        match why {
-            Why::Begin => self.begin_next(slot, actions),
-            Why::Group { .. } => self.group_next(slot, actions),
-            _ => {}
-        }
+        self.start_ended(slot, why, actions);
         self.next_waiting(slot, actions);
         self.forget_if_over(slot);
     }
@@ -209,8 +210,8 @@ impl Machine {
         let child = self.children.get_mut(slot);
         let (first, new) = (child.id.is_none(), std::mem::take(&mut child.new));
         let abandoned = std::mem::take(&mut self.children.cold_mut(slot).abandoned);
-        // Its record is gone: reaped by somebody. A child with a name can be started anew.
-        let lost = !first && matches!(error, ActorError::NotAChild { .. } | ActorError::UnknownActor { .. });
+        // A child with a name can be started anew.
+        let lost = !first && is_gone(&error);
         if matches!(error, ActorError::ShuttingDown) && !abandoned && self.ending.is_none() {
             // The actor ends, and with it its supervisor, which is about to be told.
             self.end(Outcome::Shutdown);
@@ -265,9 +266,7 @@ impl Machine {
     ) {
         let Some(slot) = self.children.slot(key) else { return };
         let Phase::Stopping(why) = self.children.get(slot).phase else { return };
-        // Who is not there does not run.
-        let error = error
-            .filter(|error| !matches!(error, ActorError::NotAChild { .. } | ActorError::UnknownActor { .. }));
+        let error = error.filter(|error| !is_gone(error));
         match why {
             Why::Call(_) => self.stop_of_call_ended(now, slot, error, actions),
             Why::Group { again: false } | Why::Ending { again: false } if error.is_some() => {
@@ -361,4 +360,9 @@ impl Machine {
         child.restored = true;
         child.restart_from()
     }
+}
+
+/// Whether the runtime has no record of the child: reaped by somebody. What is not there does not run.
+fn is_gone(error: &ActorError) -> bool {
+    matches!(error, ActorError::NotAChild { .. } | ActorError::UnknownActor { .. })
 }

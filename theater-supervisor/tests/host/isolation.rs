@@ -6,7 +6,7 @@ use theater_core::error::printable;
 
 #[tokio::test(start_paused = true)]
 async fn whoever_is_not_an_own_child_gets_one_answer_two_records_and_no_effect() {
-    let runtime = FakeRuntime::new();
+    let runtime = MockRuntime::new();
     let above = runtime.root();
     let caller = runtime.child(above);
     let sibling = runtime.child(above);
@@ -37,7 +37,7 @@ async fn whoever_is_not_an_own_child_gets_one_answer_two_records_and_no_effect()
         ("control characters", "\0\u{1b}[2J\n".to_owned()),
         ("a long text", "é".repeat(500)),
     ];
-    let log = it.runtime.log();
+    let log = it.runtime.history();
     for (who, target) in &table {
         let refusal = ActorError::not_a_child(target).to_string();
         let answer = Err(format!("Actor error: {refusal}"));
@@ -59,15 +59,15 @@ async fn whoever_is_not_an_own_child_gets_one_answer_two_records_and_no_effect()
             assert_eq!(outcome(&pair[1]), SupervisorOutcome::Refused(refusal.clone()), "{who}");
         }
     }
-    assert_eq!(it.runtime.log(), log, "no life began or ended");
+    assert_eq!(it.runtime.history(), log, "no life began or ended");
     let acted = |call: &String| call.starts_with("stop") || call.starts_with("restart");
-    assert!(!it.runtime.calls().iter().any(acted), "the runtime was not even asked");
+    assert!(!it.runtime.call_names().iter().any(acted), "the runtime was not even asked");
     assert_eq!(it.guest.list_children().await.unwrap(), [child]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_host_that_runs_for_one_actor_does_not_act_for_another() {
-    let runtime = FakeRuntime::new();
+    let runtime = MockRuntime::new();
     let (one, other) = (runtime.root(), runtime.root());
     let host = SupervisorHost::builder().build();
     let (_keep, receiver) = ShutdownController::new();

@@ -13,7 +13,7 @@ use theater_core::{
 };
 use theater_supervisor::{Action, ChildCounts, ChildKey, ChildView, Decision, Input, Machine, Outcome, Tick};
 
-use crate::property::Property;
+use theater_testkit::machine::{Property, Setup, Supervisor};
 
 /// What is wrong with the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,19 +96,19 @@ impl Fault {
 
 /// A fault, and what it has to remember.
 #[derive(Debug, Clone)]
-pub(crate) struct Saboteur {
+struct Saboteur {
     fault: Fault,
     lives: BTreeMap<ActorId, (ChildKey, Incarnation)>,
     ending: bool,
 }
 
 impl Saboteur {
-    pub(crate) fn new(fault: Fault) -> Self {
+    fn new(fault: Fault) -> Self {
         Self { fault, lives: BTreeMap::new(), ending: false }
     }
 
     /// The rules by which the machine goes.
-    pub(crate) fn spec(&self, mut spec: SupervisionSpec) -> SupervisionSpec {
+    fn spec(&self, mut spec: SupervisionSpec) -> SupervisionSpec {
         let millisecond = Duration::from_millis(1);
         match self.fault {
             Fault::AllowsOneMore => spec.intensity += 1,
@@ -159,7 +159,7 @@ impl Saboteur {
         }
     }
 
-    pub(crate) fn step(&mut self, machine: &mut Machine, now: Tick, input: Input, actions: &mut Vec<Action>) {
+    fn step(&mut self, machine: &mut Machine, now: Tick, input: Input, actions: &mut Vec<Action>) {
         if let Input::Started { child, id, incarnation, .. } = &input {
             self.lives.insert(*id, (*child, *incarnation));
         }
@@ -230,16 +230,48 @@ impl Saboteur {
             (_, action) => actions.push(action),
         }
     }
+}
 
-    /// What the machine says of itself.
-    pub(crate) fn list(&self, views: &mut Vec<ChildView>, counts: &mut ChildCounts) {
-        match self.fault {
-            Fault::ListsTwice => views.extend(views.first().cloned()),
+/// A machine with a saboteur before it.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    machine: Machine,
+    saboteur: Saboteur,
+}
+
+impl Broken {
+    pub(crate) fn new(setup: &Setup, fault: Fault) -> Self {
+        let saboteur = Saboteur::new(fault);
+        Self { machine: Machine::new(saboteur.spec(setup.spec)).with_seed(setup.seed), saboteur }
+    }
+}
+
+impl Supervisor for Broken {
+    fn step(&mut self, now: Tick, input: Input, actions: &mut Vec<Action>) {
+        self.saboteur.step(&mut self.machine, now, input, actions);
+    }
+
+    fn which_children(&self) -> Vec<ChildView> {
+        let mut views = self.machine.which_children();
+        match self.saboteur.fault {
+            Fault::ListsTwice => views.extend(views.last().cloned()),
             // As if a restarted child lost its place.
             Fault::ListsInAnotherOrder if views.len().is_multiple_of(2) => views.reverse(),
-            Fault::Miscounts => counts.active += usize::from(counts.specs > counts.active),
             _ => {}
         }
+        views
+    }
+
+    fn count_children(&self) -> ChildCounts {
+        let mut counts = self.machine.count_children();
+        if self.saboteur.fault == Fault::Miscounts {
+            counts.active += usize::from(counts.specs > counts.active);
+        }
+        counts
+    }
+
+    fn awaits_exit(&self, id: ActorId, incarnation: Incarnation) -> bool {
+        self.machine.awaits_exit(id, incarnation)
     }
 }
 

@@ -8,7 +8,7 @@ use theater_core::{
 };
 use theater_supervisor::{Action, By, CallId, ChildKey, Decision, Input, Machine, Request, Target, Tick};
 
-use crate::command::PERIOD;
+const PERIOD: u64 = 1_000;
 
 const STRATEGIES: [Strategy; 4] =
     [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne, Strategy::SimpleOneForOne];

@@ -10,7 +10,8 @@ use theater_core::{
 use theater_supervisor::{
     ChildError, ChildState, SupervisorError, SupervisorHandle, SupervisorHost, SupervisorHostBuilder,
 };
-use theater_testkit::{FakeRuntime, Program, StartOutcome, crash};
+use theater_testkit::fault::{FaultKind, FaultRule, Operation};
+use theater_testkit::{MockRuntime, Program, StartOutcome, crash};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
@@ -18,18 +19,18 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A supervisor that runs.
 struct It {
-    runtime: FakeRuntime,
+    runtime: MockRuntime,
     supervisor: SupervisorHandle,
     shutdown: ShutdownController,
     task: JoinHandle<Result<(), SupervisorError>>,
 }
 
 fn given(spec: SupervisionSpec) -> It {
-    over(FakeRuntime::new(), spec, |builder| builder)
+    over(MockRuntime::new(), spec, |builder| builder)
 }
 
 fn over(
-    runtime: FakeRuntime,
+    runtime: MockRuntime,
     spec: SupervisionSpec,
     more: impl FnOnce(SupervisorHostBuilder) -> SupervisorHostBuilder,
 ) -> It {
@@ -67,7 +68,7 @@ impl It {
     }
 
     fn log(&self) -> Vec<String> {
-        self.runtime.log()
+        self.runtime.history()
     }
 }
 
@@ -80,32 +81,32 @@ async fn settle() {
 async fn a_child_that_does_not_stop_is_killed_when_its_time_is_over() {
     let stubborn = Program::default().stop_takes(Duration::from_secs(3_600));
     let it =
-        over(FakeRuntime::new().program("stubborn", stubborn), SupervisionSpec::default(), |builder| builder);
+        over(MockRuntime::new().program("stubborn", stubborn), SupervisionSpec::default(), |builder| builder);
     it.start("1", permanent().with_shutdown(Shutdown::After(SECOND)), "one").await;
     it.start("2", permanent().with_shutdown(Shutdown::After(SECOND)), "stubborn").await;
     let (runtime, begin) = (it.runtime.clone(), Instant::now());
     it.end().await.unwrap();
     assert_eq!(begin.elapsed(), SECOND);
-    assert_eq!(runtime.log()[3..], ["exit stubborn 1 killed", "exit one 1 stopped"]);
+    assert_eq!(runtime.history()[3..], ["exit stubborn 1 killed", "exit one 1 stopped"]);
 }
 
 /// `stop.infinity`
 #[tokio::test(start_paused = true)]
 async fn a_child_with_infinity_is_waited_for_however_long_it_takes() {
     let slow = Program::default().stop_takes(Duration::from_secs(3_600));
-    let it = over(FakeRuntime::new().program("slow", slow), SupervisionSpec::default(), |builder| builder);
+    let it = over(MockRuntime::new().program("slow", slow), SupervisionSpec::default(), |builder| builder);
     it.start("1", permanent().with_shutdown(Shutdown::Infinity), "slow").await;
     let (runtime, begin) = (it.runtime.clone(), Instant::now());
     it.end().await.unwrap();
     assert_eq!(begin.elapsed(), Duration::from_secs(3_600));
-    assert_eq!(runtime.log()[2..], ["exit slow 1 stopped"]);
+    assert_eq!(runtime.history()[2..], ["exit slow 1 stopped"]);
 }
 
 /// `tmpl.parallel_stop`: one after the other would take 7 s.
 #[tokio::test(start_paused = true)]
 async fn the_children_of_a_dynamic_supervisor_are_stopped_at_once() {
     let takes = |seconds| Program::default().stop_takes(Duration::from_secs(seconds));
-    let runtime = FakeRuntime::new().program("one", takes(1)).program("five", takes(5));
+    let runtime = MockRuntime::new().program("one", takes(1)).program("five", takes(5));
     let it = over(runtime, spec(Strategy::SimpleOneForOne, 1, SECOND), |builder| builder);
     let two = permanent().with_shutdown(Shutdown::After(Duration::from_secs(2)));
     for program in ["one", "one", "five"] {
@@ -135,7 +136,7 @@ async fn a_crash_after_the_period_is_forgiven_and_one_at_its_end_is_not() {
 #[tokio::test(start_paused = true)]
 async fn calls_are_answered_between_the_tries_of_a_restart() {
     let starts = std::iter::once(StartOutcome::Ok).chain((0..99).map(|_| StartOutcome::Fail));
-    let runtime = FakeRuntime::new().program("bad", Program::default().starts(starts));
+    let runtime = MockRuntime::new().program("bad", Program::default().starts(starts));
     let mut rules = spec(Strategy::OneForOne, 9, SECOND);
     rules.backoff = Some(Backoff::new(2 * SECOND, 2 * SECOND));
     let it = over(runtime, rules, |builder| builder);
@@ -163,7 +164,7 @@ async fn calls_are_answered_between_the_tries_of_a_restart() {
 async fn a_shutdown_ends_a_restart_that_hangs() {
     let hangs = Program::default().starts([StartOutcome::Ok, StartOutcome::Hang]);
     let it =
-        over(FakeRuntime::new().program("bad", hangs), spec(Strategy::OneForAll, 9, SECOND), |builder| {
+        over(MockRuntime::new().program("bad", hangs), spec(Strategy::OneForAll, 9, SECOND), |builder| {
             builder
         });
     let child = it.start("1", permanent(), "bad").await;
@@ -278,18 +279,19 @@ async fn restarts_wait_longer_each_time_until_a_life_has_lasted() {
 /// A lost exit is found by comparison; a duplicate one changes nothing (bugs 16 and 21 of section 3.5).
 #[tokio::test(start_paused = true)]
 async fn a_lost_exit_is_found_and_a_duplicate_one_changes_nothing() {
-    let it = over(FakeRuntime::new(), spec(Strategy::OneForOne, 9, SECOND), |builder| {
+    let it = over(MockRuntime::new(), spec(Strategy::OneForOne, 9, SECOND), |builder| {
         builder.reconcile_every(5 * SECOND)
     });
     let child = it.start("1", permanent(), "one").await;
-    it.runtime.lose_next_exit(child);
+    let lost = FaultRule::new(Operation::Exit, FaultKind::Lose).on(child).nth(1);
+    let _lost = it.runtime.inject(lost);
     it.runtime.crash(child, crash());
     sleep(4 * SECOND).await;
     assert_eq!(it.log().last().unwrap(), "exit one 1 trapped");
     sleep(2 * SECOND).await;
     assert_eq!(it.log().last().unwrap(), "start one 2");
     it.runtime.crash(child, crash());
-    it.runtime.duplicate_exit(child);
+    it.runtime.tell_last_exit_again(child);
     sleep(20 * SECOND).await;
     assert_eq!(it.log().last().unwrap(), "start one 3", "restarted once");
 }
@@ -297,7 +299,7 @@ async fn a_lost_exit_is_found_and_a_duplicate_one_changes_nothing() {
 /// A stop that the runtime refuses is tried once more as a kill, and then holds nothing up.
 #[tokio::test(start_paused = true)]
 async fn a_stop_that_is_refused_holds_up_neither_a_group_restart_nor_a_shutdown() {
-    let runtime = FakeRuntime::new().program("rock", Program::default().refuses_stop());
+    let runtime = MockRuntime::new().program("rock", Program::default().refuses_stop());
     let it = over(runtime, spec(Strategy::OneForAll, 9, SECOND), |builder| builder);
     let one = it.start("1", permanent(), "one").await;
     it.start("2", permanent(), "rock").await;
@@ -331,7 +333,7 @@ async fn thousands_of_children_are_counted_and_stopped() {
         assert_eq!((counts.specs, counts.active, counts.workers), (2_000, 2_000, 2_000));
         let runtime = it.runtime.clone();
         it.end().await.unwrap();
-        assert_eq!(runtime.log().iter().filter(|line| line.starts_with("exit")).count(), 2_000);
+        assert_eq!(runtime.history().iter().filter(|line| line.starts_with("exit")).count(), 2_000);
     }
 }
 
@@ -353,7 +355,7 @@ async fn nothing_is_kept_of_temporary_children_that_have_ended() {
 async fn a_sibling_that_is_slow_to_stop_is_waited_for_and_nothing_is_restarted_twice() {
     let slow = Program::default().stop_takes(Duration::from_millis(200));
     let it =
-        over(FakeRuntime::new().program("slow", slow), spec(Strategy::OneForAll, 2, SECOND), |builder| {
+        over(MockRuntime::new().program("slow", slow), spec(Strategy::OneForAll, 2, SECOND), |builder| {
             builder
         });
     let one = it.start("1", permanent(), "one").await;
@@ -399,12 +401,12 @@ async fn the_end_of_significant_dynamic_children_ends_their_supervisor() {
 async fn a_child_that_crashes_while_it_is_stopped_keeps_its_reason_and_changes_nothing_else() {
     for strategy in [Strategy::OneForOne, Strategy::SimpleOneForOne] {
         let slow = Program::default().stop_takes(2 * SECOND);
-        let it = over(FakeRuntime::new().program("slow", slow), spec(strategy, 9, SECOND), |builder| builder);
+        let it = over(MockRuntime::new().program("slow", slow), spec(strategy, 9, SECOND), |builder| builder);
         let child = it.start("1", permanent(), "slow").await;
         it.shutdown.shutdown();
         sleep(SECOND).await;
         it.runtime.crash(child, crash());
         it.task.await.unwrap().expect("it was asked to end");
-        assert_eq!(it.runtime.log()[2..], ["exit slow 1 trapped"]);
+        assert_eq!(it.runtime.history()[2..], ["exit slow 1 trapped"]);
     }
 }

@@ -19,7 +19,12 @@ use crate::program::Program;
 #[async_trait]
 pub trait TestBackend: Send + Sync + 'static {
     /// How time passes in the cases.
-    const CLOCK: Clock = Clock::Real;
+    fn clock() -> Clock
+    where
+        Self: Sized,
+    {
+        Clock::Real
+    }
 
     /// The runtime under test.
     fn runtime(&self) -> Arc<dyn ActorRuntime>;

@@ -4,9 +4,12 @@
 //! is as plain as possible: a list of children, a mailbox, and a call for each thing that a supervisor does. Time
 //! stands still in it, so every restart counts for ever.
 
+mod calls;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use super::mutation::Mutation;
+use super::play::{Player, play};
 use super::scenario::{
     AutoShutdown, ChildLine, ChildPlan, ChildType, Event, Exit, Flags, InitOutcome, Op, OpResult, Restart,
     Scenario, Shutdown, Start, State, Step, Strategy,
@@ -16,11 +19,7 @@ use super::scenario::{
 /// a wrong variant of them.
 #[must_use]
 pub fn model(scenario: &Scenario, mutation: Option<Mutation>) -> Scenario {
-    let mut model = Model::new(&scenario.flags, mutation);
-    let init = model.init(&scenario.children);
-    let init_events = std::mem::take(&mut model.events);
-    let steps = scenario.steps.iter().map_while(|step| model.alive.then(|| model.step(&step.op))).collect();
-    Scenario { init, init_events, steps, ..scenario.clone() }
+    play(Model { mutation, ..Model::new(&scenario.flags) }, scenario)
 }
 
 /// What OTP keeps as a child's `pid`.
@@ -45,7 +44,7 @@ impl Child {
 }
 
 /// What the processes of one id do: it is not the supervisor's.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Lives {
     plan: VecDeque<Start>,
     stubborn: bool,
@@ -53,7 +52,7 @@ struct Lives {
     alive: Option<u64>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Message {
     Exit(u32, u64, Exit),
     Retry(u32),
@@ -62,8 +61,30 @@ enum Message {
 /// A start that failed.
 struct Failed;
 
-#[derive(Debug)]
-pub(super) struct Model {
+/// An executable reference model of one supervisor, as OTP has it.
+///
+/// Operations go in one after the other, and each [`Step`] says what was answered, what happened, and which children there
+/// are then. It knows no time, so every restart counts for ever, and no races: each operation is performed when the one before has come
+/// to rest.
+///
+/// # Examples
+/// ```
+/// use theater_testkit::otp::{ChildPlan, Event, Exit, Flags, Model, Op, Player, State};
+/// # use theater_core::{ChildSpec, RestartPolicy, SupervisionSpec};
+///
+/// let child = ChildPlan { id: 1, ..(&ChildSpec::new(RestartPolicy::Permanent)).into() };
+/// let mut model = Model::new(&Flags::from(&SupervisionSpec::default()));
+/// model.init(&[child]);
+///
+/// let step = model.step(&Op::Crash(1, Exit::Boom));
+/// assert_eq!(step.events, [Event::Exit(1, 0, Exit::Boom), Event::Start(1, 1)]);
+///
+/// // One restart is allowed.
+/// let step = model.step(&Op::Crash(1, Exit::Boom));
+/// assert!(!step.alive && !model.is_alive());
+/// ```
+#[derive(Debug, Clone)]
+pub struct Model {
     flags: Flags,
     mutation: Option<Mutation>,
     /// In start order.
@@ -71,15 +92,17 @@ pub(super) struct Model {
     lives: BTreeMap<u32, Lives>,
     mailbox: VecDeque<Message>,
     restarts: u32,
-    pub(super) events: Vec<Event>,
-    pub(super) alive: bool,
+    events: Vec<Event>,
+    alive: bool,
 }
 
 impl Model {
-    pub(super) fn new(flags: &Flags, mutation: Option<Mutation>) -> Self {
+    /// A supervisor under these flags, that has not begun.
+    #[must_use]
+    pub fn new(flags: &Flags) -> Self {
         Self {
             flags: flags.clone(),
-            mutation,
+            mutation: None,
             children: Vec::new(),
             lives: BTreeMap::new(),
             mailbox: VecDeque::new(),
@@ -89,9 +112,31 @@ impl Model {
         }
     }
 
+    /// The same with one rule wrong.
+    #[must_use]
+    pub fn with_mutation(mut self, mutation: Mutation) -> Self {
+        self.mutation = Some(mutation);
+        self
+    }
+
+    /// Its children, in start order.
+    #[must_use]
+    pub fn children(&self) -> Vec<ChildLine> {
+        let line = |child: &Child| ChildLine {
+            id: child.spec.id,
+            state: match child.pid {
+                Pid::Undefined => State::Undefined,
+                Pid::Restarting => State::Restarting,
+                Pid::Running(_) => State::Running,
+            },
+            child_type: child.spec.child_type,
+        };
+        self.children.iter().map(line).collect()
+    }
+
     /// The listed children of a kind, for whoever looks for a target.
     pub(super) fn ids(&self, state: Option<State>) -> Vec<u32> {
-        let listed = self.lines().into_iter().filter(|line| state.is_none_or(|state| line.state == state));
+        let listed = self.children().into_iter().filter(|line| state.is_none_or(|state| line.state == state));
         listed.map(|line| line.id).collect()
     }
 
@@ -103,7 +148,7 @@ impl Model {
         self.children.iter().position(|child| child.spec.id == id)
     }
 
-    pub(super) fn init(&mut self, children: &[ChildPlan]) -> InitOutcome {
+    fn begin(&mut self, children: &[ChildPlan]) -> InitOutcome {
         self.children =
             children.iter().map(|spec| Child { spec: spec.clone(), pid: Pid::Undefined }).collect();
         for spec in children {
@@ -117,57 +162,6 @@ impl Model {
             self.put(spec.id, pid);
         }
         InitOutcome::Ok
-    }
-
-    pub(super) fn step(&mut self, op: &Op) -> Step {
-        let result = match op {
-            Op::Crash(id, exit) => self.crash(&[*id], *exit),
-            Op::CrashBoth(one, other) => self.crash(&[*one, *other], Exit::Boom),
-            Op::StartChild(spec) => self.start_child(spec),
-            Op::TerminateChild(id) => self.terminate_child(*id),
-            Op::RestartChild(id) => self.restart_child(*id),
-            Op::DeleteChild(id) => self.delete_child(*id),
-            Op::StopSupervisor => {
-                self.stop_all();
-                OpResult::Shutdown
-            }
-        };
-        while let Some(message) = self.mailbox.pop_front().filter(|_| self.alive) {
-            match message {
-                Message::Exit(id, attempt, exit) => self.exited(id, attempt, exit),
-                Message::Retry(id) => self.retry(id),
-            }
-        }
-        let children = if self.alive { self.lines() } else { Vec::new() };
-        let count = |what: &dyn Fn(&ChildLine) -> bool| children.iter().filter(|line| what(line)).count();
-        let counts = vec![
-            children.len(),
-            count(&|line| line.state == State::Running),
-            count(&|line| line.child_type == ChildType::Supervisor),
-            count(&|line| line.child_type == ChildType::Worker),
-        ];
-        Step {
-            op: op.clone(),
-            result,
-            events: std::mem::take(&mut self.events),
-            alive: self.alive,
-            exit_reason: (!self.alive && *op != Op::StopSupervisor).then(|| "shutdown".to_owned()),
-            counts: if self.alive { counts } else { Vec::new() },
-            children,
-        }
-    }
-
-    fn lines(&self) -> Vec<ChildLine> {
-        let line = |child: &Child| ChildLine {
-            id: child.spec.id,
-            state: match child.pid {
-                Pid::Undefined => State::Undefined,
-                Pid::Restarting => State::Restarting,
-                Pid::Running(_) => State::Running,
-            },
-            child_type: child.spec.child_type,
-        };
-        self.children.iter().map(line).collect()
     }
 
     // Processes.
@@ -373,54 +367,56 @@ impl Model {
             self.restart(index, true);
         }
     }
+}
 
-    // Calls.
-
-    fn start_child(&mut self, spec: &ChildPlan) -> OpResult {
-        if let Some(index) = self.index(spec.id) {
-            let runs = matches!(self.children[index].pid, Pid::Running(_));
-            return if runs { OpResult::AlreadyStarted } else { OpResult::AlreadyPresent };
-        }
-        self.bring(spec);
-        let Ok(pid) = self.spawn(spec.id) else { return OpResult::StartError };
-        self.children.push(Child { spec: spec.clone(), pid });
-        self.put(spec.id, pid);
-        if pid == Pid::Undefined { OpResult::OkIgnored } else { OpResult::Ok }
+impl Player for Model {
+    fn init(&mut self, children: &[ChildPlan]) -> (InitOutcome, Vec<Event>) {
+        let init = self.begin(children);
+        (init, std::mem::take(&mut self.events))
     }
 
-    fn terminate_child(&mut self, id: u32) -> OpResult {
-        let Some(index) = self.index(id) else { return OpResult::NotFound };
-        let significant = self.children[index].spec.significant;
-        self.stop(index);
-        self.delete_pid(index);
-        if self.is(Mutation::AutoShutdownOnTerminate) {
-            self.auto_shutdown(significant);
+    fn step(&mut self, op: &Op) -> Step {
+        if !self.alive {
+            return Step::after_the_end(op);
         }
-        OpResult::Ok
-    }
-
-    fn restart_child(&mut self, id: u32) -> OpResult {
-        let Some(index) = self.index(id) else { return OpResult::NotFound };
-        match self.children[index].pid {
-            Pid::Running(_) => OpResult::Running,
-            Pid::Restarting => OpResult::Restarting,
-            Pid::Undefined => {
-                let Ok(pid) = self.spawn(id) else { return OpResult::StartError };
-                self.children[index].pid = pid;
-                if pid == Pid::Undefined { OpResult::OkIgnored } else { OpResult::Ok }
+        let result = match op {
+            Op::Crash(id, exit) => self.crash(&[*id], *exit),
+            Op::CrashBoth(one, other) => self.crash(&[*one, *other], Exit::Boom),
+            Op::StartChild(spec) => self.start_child(spec),
+            Op::TerminateChild(id) => self.terminate_child(*id),
+            Op::RestartChild(id) => self.restart_child(*id),
+            Op::DeleteChild(id) => self.delete_child(*id),
+            Op::StopSupervisor => {
+                self.stop_all();
+                OpResult::Shutdown
+            }
+        };
+        while let Some(message) = self.mailbox.pop_front().filter(|_| self.alive) {
+            match message {
+                Message::Exit(id, attempt, exit) => self.exited(id, attempt, exit),
+                Message::Retry(id) => self.retry(id),
             }
         }
+        let children = if self.alive { self.children() } else { Vec::new() };
+        let count = |what: &dyn Fn(&ChildLine) -> bool| children.iter().filter(|line| what(line)).count();
+        let counts = vec![
+            children.len(),
+            count(&|line| line.state == State::Running),
+            count(&|line| line.child_type == ChildType::Supervisor),
+            count(&|line| line.child_type == ChildType::Worker),
+        ];
+        Step {
+            op: op.clone(),
+            result,
+            events: std::mem::take(&mut self.events),
+            alive: self.alive,
+            exit_reason: (!self.alive && *op != Op::StopSupervisor).then(|| "shutdown".to_owned()),
+            counts: if self.alive { counts } else { Vec::new() },
+            children,
+        }
     }
 
-    fn delete_child(&mut self, id: u32) -> OpResult {
-        let Some(index) = self.index(id) else { return OpResult::NotFound };
-        match self.children[index].pid {
-            Pid::Running(_) => OpResult::Running,
-            Pid::Restarting => OpResult::Restarting,
-            Pid::Undefined => {
-                self.children.remove(index);
-                OpResult::Ok
-            }
-        }
+    fn is_alive(&self) -> bool {
+        self.alive
     }
 }

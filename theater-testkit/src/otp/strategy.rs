@@ -3,133 +3,132 @@
 //! Operations are generated as indices, and resolved against the children that are there when their turn comes. So every sublist
 //! of them is a scenario too, shrinking needs no rules, and no operation comes to nothing for want of a target.
 
-use proptest::prelude::{Just, any, prop};
-use proptest::prop_oneof;
-use proptest::sample::Index;
+use proptest::prelude::prop;
 use proptest::strategy::Strategy as Generate;
 
 use super::model::Model;
+use super::play::Player;
 use super::scenario::{
-    AutoShutdown, ChildPlan, ChildType, Exit, Flags, Op, Restart, Scenario, Shutdown, Start, State, Step,
-    Strategy,
+    AutoShutdown, ChildPlan, Exit, Flags, Op, Restart, Scenario, Shutdown, Start, State, Step, Strategy,
 };
+use crate::strategy::{self, Target, weighted};
 
 /// An id that no child ever has.
-const UNKNOWN: u32 = 99;
+pub(super) const UNKNOWN: u32 = 99;
 /// Ids that `start_child` may give: few, so that children that are there, and some that were deleted, come up again.
 const IDS: u32 = 8;
+/// The period in the recordings, in seconds: so long that time plays no part.
+const HOUR: u64 = 3_600;
 
 /// Scenarios, with what happens in them by the [`model`](super::model()).
 ///
-/// All strategies, all legal combinations of a child's restart, shutdown, type and significance, starts that fail or are
-/// ignored, children that do not stop when asked, and 1 to 15 operations, fewer if the supervisor ends before.
+/// All strategies but simple-one-for-one, all legal combinations of a child's restart, shutdown, type and significance,
+/// starts that fail or are ignored, children that do not stop when asked, and 1 to 15 operations, fewer if the supervisor
+/// ends before.
+///
+/// # Examples
+/// ```
+/// use proptest::prelude::*;
+/// use theater_testkit::otp;
+///
+/// proptest!(|(scenario in otp::strategy::scenarios())| {
+///     otp::agree(&scenario, &otp::record(&scenario))?;
+/// });
+/// ```
 pub fn scenarios() -> impl Generate<Value = Scenario> {
-    let children = prop::collection::vec(child(declared_plan()), 0..6);
     let ops = prop::collection::vec(op(), 1..=15);
-    (flags(), children, ops).prop_map(|(flags, mut children, ops)| {
+    (setup(), ops).prop_map(|((flags, children), ops)| resolve(flags, children, ops))
+}
+
+/// Flags, and up to five legal children under them.
+pub(super) fn setup() -> impl Generate<Value = (Flags, Vec<ChildPlan>)> {
+    let children = prop::collection::vec(child(declared_plan()), 0..6);
+    (flags(), children).prop_map(|(flags, mut children)| {
         for (child, id) in children.iter_mut().zip(1..) {
             child.id = id;
             make_legal(child, &flags);
         }
-        resolve(flags, children, ops)
+        (flags, children)
     })
 }
 
-/// An operation whose target is not known yet.
-#[derive(Debug, Clone)]
-enum RawOp {
-    Crash(Index, Exit),
-    CrashBoth(Index, Index),
-    Start(Index, ChildPlan),
-    /// A child that is not there yet.
-    StartNew(Index, ChildPlan),
-    Terminate(Index),
-    Restart(Index),
-    RestartStopped(Index),
-    Delete(Index),
-    DeleteStopped(Index),
-    Stop,
-}
-
-fn flags() -> impl Generate<Value = Flags> {
-    let strategy =
-        prop_oneof![Just(Strategy::OneForOne), Just(Strategy::OneForAll), Just(Strategy::RestForOne)];
-    let auto_shutdown = prop_oneof![
-        2 => Just(AutoShutdown::Never),
-        1 => Just(AutoShutdown::AnySignificant),
-        1 => Just(AutoShutdown::AllSignificant),
-    ];
-    let intensity = prop::sample::select(vec![0, 1, 2, 3, 5, 20, 20]);
-    (strategy, intensity, auto_shutdown).prop_map(|(strategy, intensity, auto_shutdown)| Flags {
+fn flags() -> impl Generate<Value = Flags> + Clone {
+    // The recordings do not know simple-one-for-one.
+    (strategy::supervision_spec(), weighted(STRATEGY)).prop_map(|(spec, strategy)| Flags {
         strategy,
-        intensity,
-        period: 3_600,
-        auto_shutdown,
+        period: HOUR,
+        ..Flags::from(&spec)
     })
 }
 
-fn child(plan: impl Generate<Value = Vec<Start>>) -> impl Generate<Value = ChildPlan> {
-    let restart = prop_oneof![3 => Just(Restart::Permanent), 4 => Just(Restart::Transient), 4 => Just(Restart::Temporary)];
-    let shutdown = prop_oneof![
-        4 => Just(Shutdown::After(5_000)),
-        2 => Just(Shutdown::BrutalKill),
-        2 => Just(Shutdown::Infinity),
-        1 => Just(Shutdown::After(0)),
-    ];
-    let child_type = prop_oneof![3 => Just(ChildType::Worker), 1 => Just(ChildType::Supervisor)];
-    (restart, shutdown, child_type, any::<bool>(), plan, prop::bool::weighted(0.15)).prop_map(
-        |(restart, shutdown, child_type, significant, plan, stubborn)| ChildPlan {
-            id: 0,
-            restart,
-            shutdown,
-            child_type,
-            significant,
-            plan,
-            stubborn,
-        },
-    )
+const STRATEGY: &[(u32, Strategy)] =
+    &[(1, Strategy::OneForOne), (1, Strategy::OneForAll), (1, Strategy::RestForOne)];
+
+fn child(plan: impl Generate<Value = Vec<Start>> + Clone) -> impl Generate<Value = ChildPlan> + Clone {
+    (strategy::child_spec(), plan, weighted(&[(17, false), (3, true)]))
+        .prop_map(|(spec, plan, stubborn)| ChildPlan { plan, stubborn, ..ChildPlan::from(&spec) })
 }
 
-fn outcome() -> impl Generate<Value = Start> {
-    prop_oneof![3 => Just(Start::Ok), 3 => Just(Start::Error), 2 => Just(Start::Ignore)]
-}
-
-fn plan() -> impl Generate<Value = Vec<Start>> {
-    prop_oneof![1 => Just(Vec::new()), 1 => prop::collection::vec(outcome(), 1..5)]
+fn plan() -> impl Generate<Value = Vec<Start>> + Clone {
+    let outcome = weighted(&[(3, Start::Ok), (3, Start::Error), (2, Start::Ignore)]);
+    (weighted(&[(1, false), (1, true)]), prop::collection::vec(outcome, 1..5))
+        .prop_map(|(planned, plan)| if planned { plan } else { Vec::new() })
 }
 
 /// Most first starts go well: a supervisor that does not start has nothing else to show.
-fn declared_plan() -> impl Generate<Value = Vec<Start>> {
-    let first = prop_oneof![40 => Just(Start::Ok), 1 => Just(Start::Error), 3 => Just(Start::Ignore)];
+fn declared_plan() -> impl Generate<Value = Vec<Start>> + Clone {
+    let first = weighted(&[(40, Start::Ok), (1, Start::Error), (3, Start::Ignore)]);
     (first, plan()).prop_map(|(first, mut plan)| {
         plan.insert(0, first);
         plan
     })
 }
 
-fn exit() -> impl Generate<Value = Exit> {
-    prop_oneof![
-        3 => Just(Exit::Boom),
-        1 => Just(Exit::Normal),
-        1 => Just(Exit::Shutdown),
-        1 => Just(Exit::ShutdownWith),
-        1 => Just(Exit::Killed),
-    ]
+const EXIT: &[(u32, Exit)] =
+    &[(3, Exit::Boom), (1, Exit::Normal), (1, Exit::Shutdown), (1, Exit::ShutdownWith), (1, Exit::Killed)];
+
+/// Names a kind of operation: what it carries is generated beside it.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Crash,
+    CrashBoth,
+    Start,
+    /// A child that is not there yet.
+    StartNew,
+    Terminate,
+    Restart,
+    RestartStopped,
+    Delete,
+    DeleteStopped,
+    Stop,
 }
 
-fn op() -> impl Generate<Value = RawOp> {
-    prop_oneof![
-        32 => (any::<Index>(), exit()).prop_map(|(target, exit)| RawOp::Crash(target, exit)),
-        10 => (any::<Index>(), any::<Index>()).prop_map(|(one, other)| RawOp::CrashBoth(one, other)),
-        8 => (any::<Index>(), child(plan())).prop_map(|(target, child)| RawOp::Start(target, child)),
-        12 => (any::<Index>(), child(plan())).prop_map(|(target, child)| RawOp::StartNew(target, child)),
-        16 => any::<Index>().prop_map(RawOp::Terminate),
-        4 => any::<Index>().prop_map(RawOp::Restart),
-        16 => any::<Index>().prop_map(RawOp::RestartStopped),
-        5 => any::<Index>().prop_map(RawOp::Delete),
-        5 => any::<Index>().prop_map(RawOp::DeleteStopped),
-        1 => Just(RawOp::Stop),
-    ]
+const KINDS: &[(u32, Kind)] = &[
+    (32, Kind::Crash),
+    (10, Kind::CrashBoth),
+    (8, Kind::Start),
+    (12, Kind::StartNew),
+    (16, Kind::Terminate),
+    (4, Kind::Restart),
+    (16, Kind::RestartStopped),
+    (5, Kind::Delete),
+    (5, Kind::DeleteStopped),
+    (1, Kind::Stop),
+];
+
+/// An operation whose target is not known yet.
+#[derive(Debug, Clone)]
+pub(super) struct RawOp {
+    kind: Kind,
+    one: Target,
+    other: Target,
+    exit: Exit,
+    child: ChildPlan,
+}
+
+pub(super) fn op() -> impl Generate<Value = RawOp> + Clone {
+    (weighted(KINDS), strategy::target(), strategy::target(), weighted(EXIT), child(plan()))
+        .prop_map(|(kind, one, other, exit, child)| RawOp { kind, one, other, exit, child })
 }
 
 /// Takes back what OTP refuses, and what would never end: a child that ignores being asked, for as long as it likes.
@@ -140,51 +139,50 @@ fn make_legal(child: &mut ChildPlan, flags: &Flags) {
 
 /// Finds a target for every operation, by doing them one after the other.
 fn resolve(flags: Flags, children: Vec<ChildPlan>, ops: Vec<RawOp>) -> Scenario {
-    let mut model = Model::new(&flags, None);
-    let init = model.init(&children);
-    let init_events = std::mem::take(&mut model.events);
+    let mut model = Model::new(&flags);
+    let (init, init_events) = model.init(&children);
     let mut steps: Vec<Step> = Vec::new();
     for op in ops {
-        if !model.alive {
+        if !model.is_alive() {
             break;
         }
-        steps.extend(target(&model, &flags, op).map(|op| model.step(&op)));
+        steps.extend(op.resolve(&model, &flags).map(|op| model.step(&op)));
     }
     Scenario { n: 0, flags, children, init, init_events, steps }
 }
 
-/// `None` where nothing can be the target.
-fn target(model: &Model, flags: &Flags, op: RawOp) -> Option<Op> {
-    let pick = |ids: Vec<u32>, index: Index| (!ids.is_empty()).then(|| *index.get(&ids));
-    let listed = |index| {
-        let mut ids = model.ids(None);
-        ids.push(UNKNOWN);
-        pick(ids, index)
-    };
-    let running = |index| pick(model.ids(Some(State::Running)), index);
-    let stopped = |index| pick(model.ids(Some(State::Undefined)), index);
-    let start = |id, child: ChildPlan| {
-        let mut child = ChildPlan { id, ..child };
-        make_legal(&mut child, flags);
-        Op::StartChild(child)
-    };
-    match op {
-        RawOp::Crash(index, exit) => running(index).map(|id| Op::Crash(id, exit)),
-        RawOp::CrashBoth(one, other) => {
-            let one = running(one)?;
-            let others = model.ids(Some(State::Running)).into_iter().filter(|id| *id != one).collect();
-            pick(others, other).map(|other| Op::CrashBoth(one, other))
+impl RawOp {
+    /// The operation; `None` where nothing can be its target.
+    pub(super) fn resolve(self, model: &Model, flags: &Flags) -> Option<Op> {
+        let Self { kind, one, other, exit, child } = self;
+        let listed = || one.of(&[model.ids(None), vec![UNKNOWN]].concat()).copied();
+        let running = || one.of(&model.ids(Some(State::Running))).copied();
+        let stopped = || one.of(&model.ids(Some(State::Undefined))).copied();
+        let start = |id| {
+            let mut child = ChildPlan { id, ..child };
+            make_legal(&mut child, flags);
+            Op::StartChild(child)
+        };
+        match kind {
+            Kind::Crash => running().map(|id| Op::Crash(id, exit)),
+            Kind::CrashBoth => {
+                let one = running()?;
+                let mut others = model.ids(Some(State::Running));
+                others.retain(|id| *id != one);
+                other.of(&others).map(|other| Op::CrashBoth(one, *other))
+            }
+            Kind::Start => one.of(&model.ids(None)).copied().map(start),
+            Kind::StartNew => {
+                let there = model.ids(None);
+                let free: Vec<_> = (1..=IDS).filter(|id| !there.contains(id)).collect();
+                one.of(&free).copied().map(start)
+            }
+            Kind::Terminate => listed().map(Op::TerminateChild),
+            Kind::Restart => listed().map(Op::RestartChild),
+            Kind::RestartStopped => stopped().map(Op::RestartChild),
+            Kind::Delete => listed().map(Op::DeleteChild),
+            Kind::DeleteStopped => stopped().map(Op::DeleteChild),
+            Kind::Stop => Some(Op::StopSupervisor),
         }
-        RawOp::Start(index, child) => pick(model.ids(None), index).map(|id| start(id, child)),
-        RawOp::StartNew(index, child) => {
-            let there = model.ids(None);
-            pick((1..=IDS).filter(|id| !there.contains(id)).collect(), index).map(|id| start(id, child))
-        }
-        RawOp::Terminate(index) => listed(index).map(Op::TerminateChild),
-        RawOp::Restart(index) => listed(index).map(Op::RestartChild),
-        RawOp::RestartStopped(index) => stopped(index).map(Op::RestartChild),
-        RawOp::Delete(index) => listed(index).map(Op::DeleteChild),
-        RawOp::DeleteStopped(index) => stopped(index).map(Op::DeleteChild),
-        RawOp::Stop => Some(Op::StopSupervisor),
     }
 }

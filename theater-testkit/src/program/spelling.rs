@@ -71,7 +71,7 @@ impl Program {
     pub fn reference(&self) -> String {
         let spec = &self.child_spec;
         let name = if self.name.is_empty() { "actor" } else { &self.name };
-        let mut words = vec![name.to_owned(), word_of(spec.restart).to_owned()];
+        let mut words = vec![name.to_owned(), spec.restart.name().to_owned()];
         if spec.significant {
             words.push("significant".to_owned());
         }
@@ -106,13 +106,5 @@ impl Program {
             StopBehaviour::Refuse => words.push("stubborn".to_owned()),
         }
         words.join(" ")
-    }
-}
-
-fn word_of(restart: RestartPolicy) -> &'static str {
-    match restart {
-        RestartPolicy::Permanent => "permanent",
-        RestartPolicy::Transient => "transient",
-        RestartPolicy::Temporary => "temporary",
     }
 }

@@ -1,29 +1,33 @@
-use std::sync::Arc;
-use theater_testkit::conformance::{source, store};
-use crate::{sources, stores};
-use source::TestSource;
+//! The suites for stores and sources reject what is broken, each for the clause that it breaks.
 
-#[tokio::test]
-async fn prov_stores() {
-    for (flaw, clause) in [(stores::Flaw::None, "-")].into_iter().chain(stores::Flaw::ALL.iter().copied()) {
-        let mut failed = vec![];
-        for (name, clause, run) in store::CASES {
-            let r = run(Arc::new(stores::BrokenStore::new(flaw))).await;
-            if let Err(e) = r { failed.push((clause, name, e.chars().take(100).collect::<String>())); }
-        }
-        println!("{:?} {clause} {} {:#?}", flaw, failed.iter().any(|f| *f.0 == clause), failed);
+use theater_testkit::conformance::Report;
+use theater_testkit::conformance::source::run_source_conformance;
+use theater_testkit::conformance::store::run_store_conformance;
+
+use crate::{sources, stores};
+
+/// That the report rejects the flaw for this clause.
+fn rejected(flaw: &str, clause: &str, report: &Report) {
+    println!("{flaw:34} {clause:20} {}", report.broken_clauses().join(", "));
+    assert!(report.broken_clauses().contains(&clause), "{flaw} breaks {clause}: {report}");
+}
+
+#[test]
+fn a_sound_store_passes_and_broken_ones_are_rejected_for_what_they_break() {
+    let sound = run_store_conformance(|| stores::BrokenStore::new(stores::Flaw::None));
+    assert!(sound.passed(), "{sound}");
+    for (flaw, clause) in stores::Flaw::ALL {
+        let report = run_store_conformance(|| stores::BrokenStore::new(*flaw));
+        rejected(&format!("{flaw:?}"), clause, &report);
     }
 }
-#[tokio::test]
-async fn prov_sources() {
-    for (flaw, clause) in [(sources::Flaw::None, "-")].into_iter().chain(sources::Flaw::ALL.iter().copied()) {
-        let mut failed = vec![];
-        for (name, clause, run, needs) in source::CASES {
-            let s = sources::Folders::new(flaw);
-            if needs.iter().any(|n| s.lacks(*n).is_some()) { continue }
-            let r = run(Box::new(s)).await;
-            if let Err(e) = r { failed.push((clause, name, e.chars().take(100).collect::<String>())); }
-        }
-        println!("{:?} {clause} {} {:#?}", flaw, failed.iter().any(|f| *f.0 == clause), failed);
+
+#[test]
+fn a_sound_source_passes_and_broken_ones_are_rejected_for_what_they_break() {
+    let sound = run_source_conformance(|| sources::Folders::new(sources::Flaw::None));
+    assert!(sound.passed(), "{sound}");
+    for (flaw, clause) in sources::Flaw::ALL {
+        let report = run_source_conformance(|| sources::Folders::new(*flaw));
+        rejected(&format!("{flaw:?}"), clause, &report);
     }
 }

@@ -3,13 +3,14 @@
 mod authority;
 mod backend;
 mod concurrency;
+mod data;
 mod ending;
 mod exits;
 mod identity;
 mod inner;
 mod reading;
 mod recording;
-mod data;
+mod runtimes;
 mod sources;
 mod starting;
 mod stores;

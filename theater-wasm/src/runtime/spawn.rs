@@ -122,10 +122,7 @@ impl Inner {
         };
         let initial = self.file(&loaded, loaded.manifest.init_state.as_deref()).await?;
         let snapshot = self.file(&loaded, loaded.manifest.snapshot.as_deref()).await?;
-        let limit = loaded.manifest.limits.state;
-        if let Some(size) = snapshot.as_ref().map(|state| state.len() as u64).filter(|size| *size > limit) {
-            return Err(LimitError::State { size, limit }.into());
-        }
+        check_state(&loaded, snapshot.as_ref())?;
         Ok(Resolved { component, component_digest, initial, snapshot, loaded })
     }
 
@@ -336,10 +333,16 @@ pub(super) fn first_start(resolved: &Resolved, start: StartFrom) -> Result<Start
         StartFrom::State(Some(state)) => Start::State(Some(state)),
         StartFrom::State(None) => Start::Init(initial),
     };
-    let limit = resolved.loaded.manifest.limits.state;
-    match start.state().map(|state| state.len() as u64).filter(|size| *size > limit) {
+    check_state(&resolved.loaded, start.state())?;
+    Ok(start)
+}
+
+/// A life does not begin from a state that it could not return.
+fn check_state(loaded: &LoadedManifest, state: Option<&Bytes>) -> Result<(), ActorError> {
+    let limit = loaded.manifest.limits.state;
+    match state.map(|state| state.len() as u64).filter(|size| *size > limit) {
         Some(size) => Err(LimitError::State { size, limit }.into()),
-        None => Ok(start),
+        None => Ok(()),
     }
 }
 

@@ -6,92 +6,80 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use proptest::sample::Index;
 use theater_core::{ActorId, ActorInfo, ActorStatus, ChildSpec, ExitReason, Incarnation, StopMode};
 use theater_supervisor::{
-    Action, By, CallId, ChildKey, ChildView, DeclaredChild, Input, Machine, Request, Target, Tick,
+    Action, By, CallId, ChildKey, ChildView, DeclaredChild, Input, Request, Target, Tick,
 };
 
-use crate::command::{Command, How, Setup, Whom};
-use crate::property::Property;
-use crate::rules::{Rules, Seen};
-use crate::saboteur::Saboteur;
+use super::command::{Command, How, Setup, Whom};
+use super::property::Property;
+use super::rules::{Rules, Seen};
+use super::run::{Moment, Run};
+use super::supervisor::Supervisor;
+use crate::strategy;
 
 /// The truth about one child.
 #[derive(Debug, Clone)]
-pub(crate) struct Actor {
-    pub(crate) spec: ChildSpec,
-    pub(crate) incarnation: u64,
+pub(super) struct Actor {
+    pub(super) spec: ChildSpec,
+    pub(super) incarnation: u64,
     /// `None` while it lives.
-    pub(crate) ended: Option<ExitReason>,
-    pub(crate) progressed: Option<bool>,
+    pub(super) ended: Option<ExitReason>,
+    pub(super) progressed: Option<bool>,
     /// Whether the runtime has forgotten it.
-    pub(crate) reaped: bool,
+    pub(super) reaped: bool,
     /// Whether its last stop was refused: the next is not.
-    pub(crate) refused: bool,
+    pub(super) refused: bool,
 }
 
-pub(crate) type Truth = BTreeMap<ActorId, Actor>;
+pub(super) type Truth = BTreeMap<ActorId, Actor>;
 
-pub(crate) fn lives(truth: &Truth, id: ActorId) -> bool {
+pub(super) fn lives(truth: &Truth, id: ActorId) -> bool {
     truth.get(&id).is_some_and(|actor| actor.ended.is_none())
 }
 
 #[derive(Debug, Clone)]
-pub(crate) enum Work {
+pub(super) enum Work {
     Start { id: Option<Arc<str>>, call: Option<CallId> },
     Restart { id: ActorId, mode: StopMode },
     Stop { id: ActorId, mode: StopMode },
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct Operation {
-    pub(crate) key: ChildKey,
-    pub(crate) work: Work,
-    pub(crate) hangs: bool,
-    pub(crate) abandoned: bool,
+pub(super) struct Operation {
+    pub(super) key: ChildKey,
+    pub(super) work: Work,
+    pub(super) hangs: bool,
+    pub(super) abandoned: bool,
 }
 
 #[derive(Debug)]
-pub(crate) struct World {
-    pub(crate) machine: Machine,
-    pub(crate) saboteur: Option<Saboteur>,
-    pub(crate) rules: Rules,
-    pub(crate) now: u64,
-    pub(crate) truth: Truth,
+pub(super) struct World<S> {
+    supervisor: S,
+    pub(super) rules: Rules,
+    pub(super) now: u64,
+    pub(super) truth: Truth,
     /// In the order in which they were started.
-    pub(crate) actors: Vec<ActorId>,
+    pub(super) actors: Vec<ActorId>,
     /// Those whose start has been answered: nobody could name the others.
-    pub(crate) known: Vec<ActorId>,
-    pub(crate) specs: BTreeMap<CallId, ChildSpec>,
-    pub(crate) named: BTreeMap<Arc<str>, ChildSpec>,
-    pub(crate) operations: Vec<Operation>,
-    pub(crate) answers: Vec<Input>,
-    pub(crate) exits: BTreeMap<ActorId, VecDeque<Input>>,
-    pub(crate) told: Vec<Input>,
-    pub(crate) retries: Vec<(ChildKey, u32, u64)>,
-    pub(crate) calls: u64,
-    /// Everything that the machine did, where somebody wants to compare.
-    pub(crate) log: Option<String>,
+    pub(super) known: Vec<ActorId>,
+    pub(super) specs: BTreeMap<CallId, ChildSpec>,
+    pub(super) named: BTreeMap<Arc<str>, ChildSpec>,
+    pub(super) operations: Vec<Operation>,
+    pub(super) answers: Vec<Input>,
+    pub(super) exits: BTreeMap<ActorId, VecDeque<Input>>,
+    pub(super) told: Vec<Input>,
+    pub(super) retries: Vec<(ChildKey, u32, u64)>,
+    pub(super) calls: u64,
+    /// Every step, where somebody wants to see.
+    trace: Option<Vec<Moment>>,
 }
 
-/// Runs commands, lets the system come to rest, ends it, and returns what went on.
-pub(crate) fn run(setup: &Setup, commands: &[Command], saboteur: Option<Saboteur>, log: bool) -> World {
-    let mut world = World::new(setup, saboteur, log);
-    for command in commands {
-        world.perform(command);
-    }
-    world.settle();
-    world.end();
-    world
-}
-
-impl World {
-    fn new(setup: &Setup, saboteur: Option<Saboteur>, log: bool) -> Self {
-        let spec = saboteur.as_ref().map_or(setup.spec, |saboteur| saboteur.spec(setup.spec));
+impl<S: Supervisor> World<S> {
+    /// A supervisor that has been told to begin.
+    pub(super) fn new(supervisor: S, setup: &Setup, trace: bool) -> Self {
         let mut world = Self {
-            machine: Machine::new(spec).with_seed(setup.seed),
-            saboteur,
+            supervisor,
             rules: Rules::new(setup.spec),
             now: 5_000,
             truth: BTreeMap::new(),
@@ -105,7 +93,7 @@ impl World {
             told: Vec::new(),
             retries: Vec::new(),
             calls: 0,
-            log: log.then(String::new),
+            trace: trace.then(Vec::new),
         };
         let children = setup.declared.iter().zip(0_u8..).map(|(spec, n)| {
             let id: Arc<str> = n.to_string().into();
@@ -115,6 +103,17 @@ impl World {
         let children = children.collect();
         world.step(Input::Begin { children });
         world
+    }
+
+    /// Performs commands, lets the system come to rest, ends it, and says what went on.
+    pub(super) fn run(mut self, commands: &[Command]) -> Run {
+        for command in commands {
+            self.perform(command);
+        }
+        self.settle();
+        self.end();
+        let Rules { violations, labels, step, .. } = self.rules;
+        Run { violations, labels, steps: step, trace: self.trace.unwrap_or_default() }
     }
 
     fn perform(&mut self, command: &Command) {
@@ -156,14 +155,14 @@ impl World {
             }
             Command::Reconcile => self.reconcile(),
             Command::Perform(which, how) => {
-                if !self.operations.is_empty() {
-                    self.operate(which.index(self.operations.len()), *how);
+                if let Some(index) = which.index(self.operations.len()) {
+                    self.operate(index, *how);
                 }
             }
             Command::Tell(which) => {
                 let count = self.answers.len() + self.exits.len();
-                if count > 0 {
-                    self.tell(which.index(count));
+                if let Some(index) = which.index(count) {
+                    self.tell(index);
                 }
             }
             Command::TellAgain(which) => {
@@ -172,11 +171,11 @@ impl World {
                 }
             }
             Command::Retry(which) => {
-                if !self.retries.is_empty() {
-                    self.retry(which.index(self.retries.len()));
+                if let Some(index) = which.index(self.retries.len()) {
+                    self.retry(index);
                 }
             }
-            Command::Advance(by) => self.now += by,
+            Command::Advance(by) => self.now += u64::try_from(by.as_millis()).expect("jumps are short"),
             Command::Shutdown => self.step(Input::Shutdown),
         }
     }
@@ -191,7 +190,7 @@ impl World {
     }
 
     fn call_about(&mut self, whom: Whom, request: fn(Target) -> Request) {
-        let views = self.machine.which_children();
+        let views = self.supervisor.which_children();
         let target = if whom.as_actor {
             // Children that are listed, and some that may have been forgotten.
             let recent = self.known.iter().rev().take(2).copied();
@@ -216,7 +215,7 @@ impl World {
             .with_child_spec(actor.spec)
     }
 
-    pub(crate) fn end_life(&mut self, id: ActorId, reason: ExitReason, progressed: Option<bool>) {
+    pub(super) fn end_life(&mut self, id: ActorId, reason: ExitReason, progressed: Option<bool>) {
         let Some(actor) = self.truth.get_mut(&id).filter(|actor| actor.ended.is_none()) else { return };
         (actor.ended, actor.progressed) = (Some(reason), progressed);
         let exit = exit_of(id, actor);
@@ -242,7 +241,7 @@ impl World {
         for id in self.actors.clone() {
             let actor = &self.truth[&id];
             let ended = actor.ended.is_some() && !actor.reaped;
-            if ended && self.machine.awaits_exit(id, Incarnation(actor.incarnation)) {
+            if ended && self.supervisor.awaits_exit(id, Incarnation(actor.incarnation)) {
                 let exit = exit_of(id, actor);
                 self.step(exit);
             }
@@ -262,21 +261,14 @@ impl World {
             self.known.push(*id);
         }
         let mut actions = Vec::new();
-        if let Some(saboteur) = &mut self.saboteur {
-            saboteur.step(&mut self.machine, Tick(self.now), input.clone(), &mut actions);
-        } else {
-            self.machine.step(Tick(self.now), input.clone(), &mut actions);
-        }
-        if let Some(log) = &mut self.log {
-            use std::fmt::Write as _;
-            writeln!(log, "{} {input:?} {actions:?}", self.now).expect("a text takes everything");
-        }
-        let mut views: Vec<ChildView> = self.machine.which_children();
+        self.supervisor.step(Tick(self.now), input.clone(), &mut actions);
+        let mut views: Vec<ChildView> = self.supervisor.which_children();
         views.reverse();
-        let mut counts = self.machine.count_children();
-        if let Some(saboteur) = &self.saboteur {
-            saboteur.list(&mut views, &mut counts);
+        if let Some(trace) = &mut self.trace {
+            let (input, actions, children) = (input.clone(), actions.clone(), views.clone());
+            trace.push(Moment { at: self.now, input, actions, children });
         }
+        let counts = self.supervisor.count_children();
         let seen =
             Seen { now: self.now, input: &input, actions: &actions, views, counts, truth: &self.truth };
         self.rules.check(seen);
@@ -366,6 +358,6 @@ fn exit_of(id: ActorId, actor: &Actor) -> Input {
     Input::Exited { id, incarnation: Incarnation(actor.incarnation), reason, progressed: actor.progressed }
 }
 
-fn pick<T: Clone>(all: &[T], which: Index) -> Option<T> {
-    (!all.is_empty()).then(|| which.get(all).clone())
+fn pick<T: Clone>(all: &[T], which: strategy::Target) -> Option<T> {
+    which.of(all).cloned()
 }

@@ -3,12 +3,12 @@
 use theater_core::{ActorError, AutoShutdown};
 use theater_supervisor::{Action, By, ChildError, ChildKey, ChildState, Decision, Input, Request, Target};
 
-use crate::group::Group;
-use crate::property::Property;
-use crate::rules::{Because, Call, Facts, Rules, Seen};
+use super::group::Group;
+use super::property::Property;
+use super::rules::{Because, Call, Facts, Rules, Seen};
 
 impl Rules {
-    pub(crate) fn input(&mut self, seen: &Seen<'_>) {
+    pub(super) fn input(&mut self, seen: &Seen<'_>) {
         match seen.input {
             Input::Call { call, by, request } => {
                 self.called(request, seen);

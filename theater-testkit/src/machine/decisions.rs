@@ -5,17 +5,20 @@ use std::time::Duration;
 use theater_core::{ActorId, AutoShutdown, ExitReason, RestartFrom, RestartPolicy, Shutdown, StopMode};
 use theater_supervisor::{Action, ChildKey, ChildState, Decision, GiveUpCause, Input, Report, Request};
 
-use crate::group::{Group, Who};
-use crate::property::Property;
-use crate::rules::{Because, Doing, Rules, Seen};
-use crate::world::lives;
+use super::group::{Group, Who};
+use super::property::Property;
+use super::rules::{Because, Doing, Rules, Seen};
+use super::world::lives;
 
 /// OTP's table, once more.
 fn policy_restarts(policy: RestartPolicy, reason: &ExitReason) -> bool {
     let clean = match reason {
-        ExitReason::Completed { .. } | ExitReason::Stopped => true,
-        ExitReason::Killed | ExitReason::OutOfMemory { .. } | ExitReason::Trapped { .. } => false,
-        other => panic!("no child of this world ends with {other:?}"),
+        ExitReason::Completed { .. }
+        | ExitReason::Stopped
+        | ExitReason::ParentStopped
+        | ExitReason::AutoShutdown { .. } => true,
+        ExitReason::Escalated { clean, .. } => *clean,
+        _ => false,
     };
     match policy {
         RestartPolicy::Permanent => true,
@@ -33,7 +36,7 @@ fn mode_of(shutdown: Shutdown) -> StopMode {
 }
 
 impl Rules {
-    pub(crate) fn actions(&mut self, seen: &Seen<'_>) {
+    pub(super) fn actions(&mut self, seen: &Seen<'_>) {
         // A decision to restart is followed by the restart, at once.
         let mut decided: Option<Who> = None;
         for action in seen.actions {
@@ -366,7 +369,7 @@ impl Rules {
     }
 
     /// After a step: nothing may be left undone.
-    pub(crate) fn after(&mut self, began_to_end: bool) {
+    pub(super) fn after(&mut self, began_to_end: bool) {
         self.group_at_rest();
         if self.ending {
             self.fresh.clear();

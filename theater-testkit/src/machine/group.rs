@@ -5,15 +5,15 @@ use std::sync::Arc;
 use theater_core::{ActorId, RestartPolicy, Strategy};
 use theater_supervisor::{Action, ChildState, ChildView};
 
-use crate::property::Property;
-use crate::rules::{Rules, Seen};
+use super::property::Property;
+use super::rules::{Rules, Seen};
 
 /// Who somebody is: an actor, a name, or both.
-pub(crate) type Who = (Option<ActorId>, Option<Arc<str>>);
+pub(super) type Who = (Option<ActorId>, Option<Arc<str>>);
 
 /// A group that is being restarted.
 #[derive(Debug)]
-pub(crate) struct Group {
+pub(super) struct Group {
     culprit: Who,
     /// Those that will be started, in start order. Known after the first step.
     members: Option<Vec<Who>>,
@@ -30,11 +30,11 @@ impl Group {
         self.failed || (self.started.is_some() && self.started == all)
     }
 
-    pub(crate) fn fail(&mut self) {
+    pub(super) fn fail(&mut self) {
         self.failed = true;
     }
 
-    pub(crate) fn of(culprit: Who) -> Self {
+    pub(super) fn of(culprit: Who) -> Self {
         Self { culprit, members: None, started: None, failed: false }
     }
 }
@@ -62,7 +62,7 @@ impl Rules {
     }
 
     /// An operation while a group is being restarted. `false` if there is none.
-    pub(crate) fn operation_of_group(&mut self, seen: &Seen<'_>, who: &Who, action: &Action) -> bool {
+    pub(super) fn operation_of_group(&mut self, seen: &Seen<'_>, who: &Who, action: &Action) -> bool {
         let Some(mut group) = self.group.take() else { return false };
         if group.is_over() && self.busy.is_empty() {
             // Something else, in the step in which the group was complete.
@@ -105,7 +105,7 @@ impl Rules {
     }
 
     /// Nothing is under way: then the group is complete.
-    pub(crate) fn group_at_rest(&mut self) {
+    pub(super) fn group_at_rest(&mut self) {
         let Some(group) = self.group.take_if(|_| self.busy.is_empty()) else { return };
         self.demand(group.is_over() || self.ending, Property::NoLostChild, || {
             format!("the restart of a group ended before its end: {group:?}")

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use theater_core::{ActorError, ActorId, ChildSpec, ExitReason, Incarnation, StopMode};
 use theater_supervisor::{CallId, Input};
 
-use crate::command::How;
-use crate::world::{Actor, Operation, Work, World};
+use super::command::How;
+use super::supervisor::Supervisor;
+use super::world::{Actor, Operation, Work, World};
 
-impl World {
+impl<S: Supervisor> World<S> {
     /// The runtime performs an operation. The answer is told later.
-    pub(crate) fn operate(&mut self, index: usize, how: How) {
+    pub(super) fn operate(&mut self, index: usize, how: How) {
         let Operation { key, work, hangs, abandoned } = self.operations[index].clone();
         if hangs && !abandoned {
             return;
@@ -88,7 +89,7 @@ impl World {
     }
 
     /// What is started: what the call brought along, or what the child of this id has been.
-    pub(crate) fn spec_of(&mut self, id: Option<&Arc<str>>, call: Option<CallId>) -> Option<ChildSpec> {
+    pub(super) fn spec_of(&mut self, id: Option<&Arc<str>>, call: Option<CallId>) -> Option<ChildSpec> {
         let by_call = call.and_then(|call| self.specs.get(&call).copied());
         let spec = by_call.or_else(|| self.named.get(id?).copied());
         self.named.extend(id.cloned().zip(spec));

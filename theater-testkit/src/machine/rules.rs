@@ -13,24 +13,25 @@ use theater_supervisor::{
     Action, By, CallId, ChildCounts, ChildKey, ChildState, ChildView, Input, Request, Target,
 };
 
-use crate::group::Group;
-use crate::property::Property;
-use crate::world::{Truth, lives};
+use super::group::Group;
+use super::property::Property;
+use super::run::Violation;
+use super::world::{Truth, lives};
 
 /// One step of a machine.
-pub(crate) struct Seen<'a> {
-    pub(crate) now: u64,
-    pub(crate) input: &'a Input,
-    pub(crate) actions: &'a [Action],
+pub(super) struct Seen<'a> {
+    pub(super) now: u64,
+    pub(super) input: &'a Input,
+    pub(super) actions: &'a [Action],
     /// In start order.
-    pub(crate) views: Vec<ChildView>,
-    pub(crate) counts: ChildCounts,
-    pub(crate) truth: &'a Truth,
+    pub(super) views: Vec<ChildView>,
+    pub(super) counts: ChildCounts,
+    pub(super) truth: &'a Truth,
 }
 
 /// Who wanted an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Because {
+pub(super) enum Because {
     Call(By),
     Begin,
     Rule,
@@ -40,43 +41,43 @@ pub(crate) enum Because {
 
 /// An operation under way.
 #[derive(Debug, Clone)]
-pub(crate) struct Doing {
-    pub(crate) actor: Option<ActorId>,
-    pub(crate) name: Option<Arc<str>>,
-    pub(crate) because: Because,
-    pub(crate) stops: bool,
+pub(super) struct Doing {
+    pub(super) actor: Option<ActorId>,
+    pub(super) name: Option<Arc<str>>,
+    pub(super) because: Because,
+    pub(super) stops: bool,
     /// Whether the child ran when this was begun.
-    pub(crate) ran: bool,
+    pub(super) ran: bool,
 }
 
 /// A call that was made.
 #[derive(Debug)]
-pub(crate) struct Call {
-    pub(crate) by: By,
-    pub(crate) request: Request,
-    pub(crate) replies: u32,
+pub(super) struct Call {
+    pub(super) by: By,
+    pub(super) request: Request,
+    pub(super) replies: u32,
 }
 
 /// What the machine was told of one actor, and what follows from that.
 #[derive(Debug, Clone)]
-pub(crate) struct Facts {
-    pub(crate) spec: ChildSpec,
-    pub(crate) life: u64,
-    pub(crate) since: u64,
+pub(super) struct Facts {
+    pub(super) spec: ChildSpec,
+    pub(super) life: u64,
+    pub(super) since: u64,
     /// The exits that the machine was told.
-    pub(crate) told: BTreeMap<u64, (Arc<ExitReason>, Option<bool>)>,
-    pub(crate) notified: BTreeSet<u64>,
+    pub(super) told: BTreeMap<u64, (Arc<ExitReason>, Option<bool>)>,
+    pub(super) notified: BTreeSet<u64>,
     /// Waits in a row.
-    pub(crate) failures: u32,
-    pub(crate) crashes: u32,
-    pub(crate) initial: bool,
-    pub(crate) restored: bool,
+    pub(super) failures: u32,
+    pub(super) crashes: u32,
+    pub(super) initial: bool,
+    pub(super) restored: bool,
     /// Who ended it last, if somebody did.
-    pub(crate) ended_by: Option<(u64, Because)>,
+    pub(super) ended_by: Option<(u64, Because)>,
 }
 
 impl Facts {
-    pub(crate) fn new(spec: ChildSpec, life: u64, since: u64) -> Self {
+    pub(super) fn new(spec: ChildSpec, life: u64, since: u64) -> Self {
         Self {
             spec,
             life,
@@ -93,41 +94,44 @@ impl Facts {
 }
 
 #[derive(Debug)]
-pub(crate) struct Rules {
-    pub(crate) spec: SupervisionSpec,
-    pub(crate) violations: BTreeMap<Property, String>,
+pub(super) struct Rules {
+    pub(super) spec: SupervisionSpec,
+    /// The number of the step that is being checked.
+    pub(super) step: usize,
+    pub(super) violations: BTreeMap<Property, Violation>,
     /// What came up, to see whether the random commands are worth something.
-    pub(crate) labels: BTreeMap<&'static str, u32>,
+    pub(super) labels: BTreeMap<&'static str, u32>,
     /// The children after the last step, in start order.
-    pub(crate) views: Vec<ChildView>,
-    pub(crate) busy: BTreeMap<ChildKey, Doing>,
-    pub(crate) facts: BTreeMap<ActorId, Facts>,
-    pub(crate) actor_of: BTreeMap<ChildKey, ActorId>,
+    pub(super) views: Vec<ChildView>,
+    pub(super) busy: BTreeMap<ChildKey, Doing>,
+    pub(super) facts: BTreeMap<ActorId, Facts>,
+    pub(super) actor_of: BTreeMap<ChildKey, ActorId>,
     /// What a child was before its record was lost, by what it is now.
-    pub(crate) formerly: BTreeMap<ActorId, ActorId>,
-    pub(crate) name_of: BTreeMap<ChildKey, Arc<str>>,
-    pub(crate) calls: BTreeMap<CallId, Call>,
+    pub(super) formerly: BTreeMap<ActorId, ActorId>,
+    pub(super) name_of: BTreeMap<ChildKey, Arc<str>>,
+    pub(super) calls: BTreeMap<CallId, Call>,
     /// Exits that call for a decision.
-    pub(crate) fresh: BTreeSet<(ActorId, u64)>,
-    pub(crate) waits: BTreeMap<ChildKey, u32>,
-    pub(crate) attempts: Vec<u64>,
-    pub(crate) group: Option<Group>,
+    pub(super) fresh: BTreeSet<(ActorId, u64)>,
+    pub(super) waits: BTreeMap<ChildKey, u32>,
+    pub(super) attempts: Vec<u64>,
+    pub(super) group: Option<Group>,
     /// The stop that was refused in this step.
-    pub(crate) refused: Option<(ChildKey, Because)>,
+    pub(super) refused: Option<(ChildKey, Because)>,
     /// The notice that has to come in this step.
-    pub(crate) notice: Option<(ActorId, u64)>,
-    pub(crate) ending: bool,
+    pub(super) notice: Option<(ActorId, u64)>,
+    pub(super) ending: bool,
     /// Children that were forgotten and came back by a call, with what was known when it was made.
-    pub(crate) phantoms: BTreeSet<ActorId>,
+    pub(super) phantoms: BTreeSet<ActorId>,
     finished: u32,
     begun: u32,
-    pub(crate) declared: BTreeSet<Arc<str>>,
+    pub(super) declared: BTreeSet<Arc<str>>,
 }
 
 impl Rules {
-    pub(crate) fn new(spec: SupervisionSpec) -> Self {
+    pub(super) fn new(spec: SupervisionSpec) -> Self {
         Self {
             spec,
+            step: 0,
             violations: BTreeMap::new(),
             labels: BTreeMap::new(),
             views: Vec::new(),
@@ -152,42 +156,43 @@ impl Rules {
     }
 
     /// Notes that a property does not hold, once.
-    pub(crate) fn violate(&mut self, property: Property, what: impl FnOnce() -> String) {
-        self.violations.entry(property).or_insert_with(what);
+    pub(super) fn violate(&mut self, property: Property, what: impl FnOnce() -> String) {
+        let step = self.step;
+        self.violations.entry(property).or_insert_with(|| Violation { property, step, what: what() });
     }
 
-    pub(crate) fn demand(&mut self, holds: bool, property: Property, what: impl FnOnce() -> String) {
+    pub(super) fn demand(&mut self, holds: bool, property: Property, what: impl FnOnce() -> String) {
         if !holds {
             self.violate(property, what);
         }
     }
 
-    pub(crate) fn label(&mut self, label: &'static str) {
+    pub(super) fn label(&mut self, label: &'static str) {
         *self.labels.entry(label).or_default() += 1;
     }
 
-    pub(crate) fn is_group(&self) -> bool {
+    pub(super) fn is_group(&self) -> bool {
         matches!(self.spec.strategy, Strategy::OneForAll | Strategy::RestForOne)
     }
 
-    pub(crate) fn is_dynamic(&self) -> bool {
+    pub(super) fn is_dynamic(&self) -> bool {
         self.spec.strategy == Strategy::SimpleOneForOne
     }
 
     /// Whether what comes has to wait.
-    pub(crate) fn must_wait(&self) -> bool {
+    pub(super) fn must_wait(&self) -> bool {
         (self.is_group() || self.beginning()) && !self.busy.is_empty() && !self.ending
     }
 
-    pub(crate) fn view(&self, actor: ActorId) -> Option<&ChildView> {
+    pub(super) fn view(&self, actor: ActorId) -> Option<&ChildView> {
         self.views.iter().find(|view| view.actor == Some(actor))
     }
 
-    pub(crate) fn beginning(&self) -> bool {
+    pub(super) fn beginning(&self) -> bool {
         self.begun == 0
     }
 
-    pub(crate) fn check(&mut self, seen: Seen<'_>) {
+    pub(super) fn check(&mut self, seen: Seen<'_>) {
         if self.finished > 0 {
             let answers = |action: &Action| matches!(action, Action::Reply { .. } | Action::Begun(_));
             let silent = seen.actions.iter().all(answers);
@@ -205,10 +210,11 @@ impl Rules {
         self.adopted(&seen);
         self.views = seen.views;
         self.after(began_to_end);
+        self.step += 1;
     }
 
     /// What an action says of calls, of the beginning and of the end.
-    pub(crate) fn answered(&mut self, action: &Action, seen: &Seen<'_>) {
+    pub(super) fn answered(&mut self, action: &Action, seen: &Seen<'_>) {
         match action {
             Action::Reply { call, .. } => {
                 let replies = self.calls.get_mut(call).map_or(0, |call| {
@@ -314,7 +320,7 @@ impl Rules {
     }
 
     /// Nothing more happens unless somebody does something: what is believed has to be true.
-    pub(crate) fn at_rest(&mut self, truth: &Truth) {
+    pub(super) fn at_rest(&mut self, truth: &Truth) {
         if self.finished > 0 {
             return self.no_life(truth);
         }
@@ -342,7 +348,7 @@ impl Rules {
         }
     }
 
-    pub(crate) fn at_end(&mut self, truth: &Truth) {
+    pub(super) fn at_end(&mut self, truth: &Truth) {
         self.no_life(truth);
         let (finished, begun) = (self.finished, self.begun);
         self.demand(finished == 1, Property::Replies, || format!("finished {finished} times"));
@@ -354,7 +360,7 @@ impl Rules {
     }
 
     /// A child that the supervisor does not list is taken as it is.
-    pub(crate) fn adopt(&mut self, info: &ActorInfo) {
+    pub(super) fn adopt(&mut self, info: &ActorInfo) {
         if self.view(info.id).is_none() {
             let mut facts = Facts::new(info.child_spec, info.incarnation.0, 0);
             if info.status.is_ended() {
@@ -366,7 +372,7 @@ impl Rules {
     }
 
     /// The earliest open call about a child.
-    pub(crate) fn asked(&self, actor: Option<ActorId>, name: Option<&Arc<str>>, stops: bool) -> Option<By> {
+    pub(super) fn asked(&self, actor: Option<ActorId>, name: Option<&Arc<str>>, stops: bool) -> Option<By> {
         let about = |target: &Target| match target {
             Target::Id(id) => name == Some(id),
             Target::Actor(info) => std::iter::successors(actor, |actor| self.formerly.get(actor).copied())
