@@ -1,7 +1,8 @@
 //! What a backend has to do, as test cases for anybody's backend.
 //!
 //! Three suites: one for [`ActorRuntime`](theater_core::ActorRuntime), which sees the runtime under test through
-//! [`TestBackend`]; one for [`ChainStore`](theater_chain::ChainStore); one for [`ManifestSource`](theater_core::ManifestSource).
+//! [`TestBackend`]; [one](store) for [`ChainStore`](theater_chain::ChainStore); [one](source) for
+//! [`ManifestSource`](theater_core::ManifestSource).
 //! Each case proves one sentence and names the clause of the contract that it belongs to.
 //!
 //! [`conformance_tests!`](crate::conformance_tests) makes a `#[test]` of every case, [`run_conformance`] runs the same cases and
@@ -21,12 +22,14 @@ mod backend;
 mod case;
 mod report;
 mod run;
-pub(crate) mod runtime;
+mod runtime;
+pub mod source;
+pub mod store;
+mod verdict;
 
 pub use backend::{Capability, Clock, TestBackend};
 pub use case::{CASE_LIMIT, Case, Failure, Verdict};
 pub use report::{CaseResult, Outcome, Report};
+pub use runtime::{CASES, Subject, run_conformance, run_conformance_except};
 #[doc(hidden)]
-pub use run::{check_skips, print_report, run_one};
-pub use run::{run_conformance, run_conformance_except};
-pub use runtime::{CASES, Subject};
+pub use runtime::{print_report, run_one};

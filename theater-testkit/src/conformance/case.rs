@@ -36,17 +36,17 @@ impl From<theater_core::ActorError> for Failure {
 }
 
 /// A case of a suite whose subjects are `S`.
-pub struct Case<S> {
+pub struct Case<S, N: 'static = Capability> {
     /// The file of the suite and the sentence that the case proves: `exits::each_end_is_told_exactly_once`.
     pub name: &'static str,
     /// The clause of the contract that it belongs to.
     pub clause: &'static str,
     /// What a subject has to be able to do; one that cannot skips the case.
-    pub needs: &'static [Capability],
+    pub needs: &'static [N],
     pub(crate) run: fn(S) -> Pin<Box<dyn Future<Output = Verdict>>>,
 }
 
-impl<S> fmt::Debug for Case<S> {
+impl<S, N> fmt::Debug for Case<S, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Case").field("name", &self.name).field("clause", &self.clause).finish_non_exhaustive()
     }

@@ -1,171 +1,134 @@
-//! Running the suite for `ActorRuntime`.
+//! Running a suite: as a report, or one case as a test.
 
-use std::sync::Arc;
-
-use super::backend::TestBackend;
+use super::backend::Clock;
 use super::case::{Case, isolated};
 use super::report::{Outcome, Report};
-use super::runtime::{CASES, Subject};
 
 /// Cases that are left out, each with a reason.
-type Skips<'a> = &'a [(&'a str, &'a str)];
+pub(crate) type Skips<'a> = &'a [(&'a str, &'a str)];
 
-const SUITE: &str = "ActorRuntime";
-
-/// Runs every case of the suite for [`ActorRuntime`](theater_core::ActorRuntime), each on a backend of its own.
-///
-/// Each case has its own thread and its own tokio runtime, in which `make` is called. A panic is a failure, and so is a
-/// case that takes longer than [`CASE_LIMIT`](super::CASE_LIMIT).
-pub fn run_conformance<B: TestBackend>(make: impl Fn() -> B + Clone + Send + 'static) -> Report {
-    run_conformance_except(make, &[])
+/// A suite and how it is run.
+#[derive(Debug)]
+pub(crate) struct Suite<S: 'static, N: 'static> {
+    /// The trait that its cases are about.
+    pub(crate) name: &'static str,
+    pub(crate) cases: &'static [Case<S, N>],
+    pub(crate) clock: Clock,
+    /// Why a subject cannot be asked for something, if it cannot.
+    pub(crate) lacks: fn(&S, N) -> Option<&'static str>,
 }
 
-/// The same without some cases: their names, each with the reason.
-///
-/// # Panics
-/// If a case does not exist, or a reason is empty.
-pub fn run_conformance_except<B: TestBackend>(
-    make: impl Fn() -> B + Clone + Send + 'static,
-    skips: &[(&str, &str)],
-) -> Report {
-    check_skips(skips);
-    let mut report = Report::new(SUITE);
-    for case in CASES {
-        report.add(case.name, case.clause, outcome(case, make.clone(), skips));
-    }
-    report
-}
-
-fn outcome<B: TestBackend>(
-    case: &Case<Subject>,
-    make: impl FnOnce() -> B + Send + 'static,
-    skips: Skips<'_>,
-) -> Outcome {
-    if let Some((_, reason)) = skips.iter().find(|(name, _)| *name == case.name) {
-        return Outcome::Skipped((*reason).to_owned());
-    }
-    let (needs, run) = (case.needs, case.run);
-    let (lacking, lacks) = std::sync::mpsc::channel();
-    let verdict = isolated(B::clock(), move || async move {
-        let backend = make();
-        if let Some(reason) = needs.iter().find_map(|need| backend.lacks(*need)) {
-            // The other end waits for this case.
-            let _ = lacking.send(reason.to_owned());
-            return Ok(());
+impl<S, N: Copy + Send + Sync> Suite<S, N> {
+    /// Runs all cases, each on a subject, a thread and a tokio runtime of its own.
+    #[track_caller]
+    pub(crate) fn report(&self, make: impl Fn() -> S + Clone + Send + 'static, skips: Skips<'_>) -> Report {
+        self.check(skips);
+        let mut report = Report::new(self.name);
+        for case in self.cases {
+            report.add(case.name, case.clause, self.outcome(case, make.clone(), skips));
         }
-        run(Subject::new(Arc::new(backend))).await
-    });
-    match (lacks.try_recv(), verdict) {
-        (Ok(reason), _) => Outcome::Skipped(reason),
-        (_, Ok(())) => Outcome::Passed,
-        (_, Err(failure)) => Outcome::Failed(failure.to_string()),
+        report
     }
-}
 
-/// Runs one case, for a test of its own.
-///
-/// # Panics
-/// If the case fails, or does not exist.
-#[track_caller]
-pub fn run_one<B: TestBackend>(
-    name: &str,
-    make: impl FnOnce() -> B + Send + 'static,
-    skips: &[(&str, &str)],
-) {
-    let case = CASES.iter().find(|case| case.name == name).expect("the tests and the table are one list");
-    match outcome(case, make, skips) {
-        Outcome::Passed => {}
-        Outcome::Skipped(reason) => println!("skipped {name}: {reason}"),
-        Outcome::Failed(message) => panic!("{} is broken: {message}", case.clause),
-    }
-}
-
-/// Prints what is skipped, and the sum.
-///
-/// # Panics
-/// If a case fails.
-#[track_caller]
-pub fn print_report<B: TestBackend>(make: impl Fn() -> B + Clone + Send + 'static, skips: &[(&str, &str)]) {
-    let report = run_conformance_except(make, skips);
-    println!("{report}");
-    assert!(report.passed(), "{report}");
-}
-
-/// Checks that each skip is one of a case, with a reason.
-///
-/// # Panics
-/// If one is not.
-#[track_caller]
-pub fn check_skips(skips: &[(&str, &str)]) {
-    for (name, reason) in skips {
-        assert!(CASES.iter().any(|case| case.name == *name), "there is no case `{name}` to skip");
-        assert!(!reason.trim().is_empty(), "the case `{name}` is skipped without a reason");
-    }
-}
-
-/// Makes a test of every case of the suite for [`ActorRuntime`](theater_core::ActorRuntime).
-///
-/// `conformance_tests!(mine, MyBackend::new())` is a module `mine` with one test for each case, such as
-/// `mine::exits::each_end_is_told_exactly_once`, and a test `mine::report`, which runs them once more and prints the cases
-/// that were skipped and the sum (`cargo test mine::report -- --nocapture`). Cases can be left out by their names, with a reason:
-///
-/// ```
-/// # mod tests {
-/// use theater_testkit::conformance_tests;
-/// use theater_testkit::mock::MockBackend;
-///
-/// conformance_tests!(mock, MockBackend::new());
-/// conformance_tests!(
-///     most,
-///     MockBackend::new(),
-///     skip = { "liveness::a_busy_actor_can_be_killed": "shown elsewhere" }
-/// );
-/// # }
-/// ```
-#[macro_export]
-macro_rules! conformance_tests {
-    ($name:ident, $backend:expr $(,)?) => {
-        $crate::conformance_tests!($name, $backend, skip = {});
-    };
-    ($name:ident, $backend:expr, skip = { $($case:literal: $reason:literal),* $(,)? } $(,)?) => {
-        $crate::__runtime_cases! {
-            [$crate::__conformance_tests] { $name, $backend, { $(($case, $reason)),* } }
+    /// Runs one case; panics if it fails.
+    #[track_caller]
+    pub(crate) fn one(&self, name: &str, make: impl FnOnce() -> S + Send + 'static, skips: Skips<'_>) {
+        let case = self.cases.iter().find(|case| case.name == name);
+        let case = case.expect("the tests and the table are one list");
+        match self.outcome(case, make, skips) {
+            Outcome::Passed => {}
+            Outcome::Skipped(reason) => println!("skipped {name}: {reason}"),
+            Outcome::Failed(message) => panic!("{} is broken: {message}", case.clause),
         }
-    };
+    }
+
+    /// Runs all cases and prints those that did not pass, and the sum; panics if one fails.
+    #[track_caller]
+    pub(crate) fn print(&self, make: impl Fn() -> S + Clone + Send + 'static, skips: Skips<'_>) {
+        let report = self.report(make, skips);
+        println!("{report}");
+        assert!(report.passed(), "{report}");
+    }
+
+    /// Panics unless each skip is one of a case, with a reason.
+    #[track_caller]
+    fn check(&self, skips: Skips<'_>) {
+        for (name, reason) in skips {
+            assert!(self.cases.iter().any(|case| case.name == *name), "there is no case `{name}` to skip");
+            assert!(!reason.trim().is_empty(), "the case `{name}` is skipped without a reason");
+        }
+    }
+
+    fn outcome(
+        &self,
+        case: &Case<S, N>,
+        make: impl FnOnce() -> S + Send + 'static,
+        skips: Skips<'_>,
+    ) -> Outcome {
+        if let Some((_, reason)) = skips.iter().find(|(name, _)| *name == case.name) {
+            return Outcome::Skipped((*reason).to_owned());
+        }
+        let (needs, run, lacks) = (case.needs, case.run, self.lacks);
+        let (lacking, missing) = std::sync::mpsc::channel();
+        let verdict = isolated(self.clock, move || async move {
+            let subject = make();
+            if let Some(reason) = needs.iter().find_map(|need| lacks(&subject, *need)) {
+                // The other end waits for this case.
+                let _ = lacking.send(reason.to_owned());
+                return Ok(());
+            }
+            run(subject).await
+        });
+        match (missing.try_recv(), verdict) {
+            (Ok(reason), _) => Outcome::Skipped(reason),
+            (_, Ok(())) => Outcome::Passed,
+            (_, Err(failure)) => Outcome::Failed(failure.to_string()),
+        }
+    }
 }
 
+/// The module that the macros of the suites expand to. `$run` has `run_one` and `print_report`.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __conformance_tests {
+macro_rules! __suite_tests {
     (
-        { $name:ident, $backend:expr, { $($skip:expr),* } }
-        $($clause:literal: $file:ident { $($case:ident $needs:tt)* })*
+        { $name:ident, $subject:expr, $run:tt, { $($skip:expr),* } }
+        $($file:ident { $($clause:literal { $($case:ident $needs:tt)* })* })*
     ) => {
         mod $name {
-            #[allow(unused_imports, reason = "the backend may be named by a full path")]
+            #[allow(unused_imports, reason = "the subject may be named by a full path")]
             use super::*;
 
             const SKIPS: &[(&str, &str)] = &[$($skip),*];
 
             $(
                 mod $file {
-                    #[allow(unused_imports, reason = "the backend may be named by a full path")]
+                    #[allow(unused_imports, reason = "the subject may be named by a full path")]
                     use super::*;
 
-                    $(
+                    $($(
                         #[test]
                         fn $case() {
                             let name = concat!(stringify!($file), "::", stringify!($case));
-                            $crate::conformance::run_one(name, || $backend, super::SKIPS);
+                            $crate::__suite_call!($run run_one(name, || $subject, super::SKIPS));
                         }
-                    )*
+                    )*)*
                 }
             )*
 
             #[test]
             fn report() {
-                $crate::conformance::print_report(|| $backend, SKIPS);
+                $crate::__suite_call!($run print_report(|| $subject, SKIPS));
             }
         }
+    };
+}
+
+/// Calls a function of the module in brackets.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __suite_call {
+    ([$($module:tt)*] $function:ident $arguments:tt) => {
+        $($module)*::$function $arguments
     };
 }

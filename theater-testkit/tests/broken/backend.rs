@@ -150,7 +150,6 @@ impl ActorRuntime for Broken {
 }
 
 /// The backend under test: the correct one behind the damage.
-#[derive(Debug)]
 pub(crate) struct BrokenBackend {
     inside: InnerBackend,
     runtime: Arc<Broken>,
@@ -166,7 +165,9 @@ impl BrokenBackend {
 
 #[async_trait]
 impl TestBackend for BrokenBackend {
-    const CLOCK: Clock = InnerBackend::CLOCK;
+    fn clock() -> Clock {
+        InnerBackend::clock()
+    }
 
     fn runtime(&self) -> Arc<dyn ActorRuntime> {
         self.runtime.clone()

@@ -2,59 +2,15 @@
 
 use std::sync::Arc;
 
-use theater_core::{
-    ActorError, ActorId, ActorRuntime, ActorStatus, Authority, Caller, ExitReason, HostLinker, LinkError,
-    async_trait,
-};
+use theater_core::{ActorId, ActorRuntime, Caller, HostLinker, LinkError};
 use theater_supervisor::SupervisorHost;
-use theater_testkit::conformance::{Capability, TestBackend};
-use theater_testkit::{Act, FakeRuntime, HostAnswer, HostCall, crash};
+use theater_testkit::mock::MockBackend;
+use theater_testkit::{HostAnswer, HostCall};
 
-pub(crate) type InnerBackend = Fake;
+pub(crate) type InnerBackend = MockBackend;
 
 pub(crate) fn backend() -> InnerBackend {
-    Fake::default()
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Fake {
-    runtime: FakeRuntime,
-}
-
-#[async_trait]
-impl TestBackend for Fake {
-    fn runtime(&self) -> Arc<dyn ActorRuntime> {
-        Arc::new(self.runtime.clone())
-    }
-
-    async fn act(&self, actor: ActorId, act: Act) -> Result<(), ActorError> {
-        match self.runtime.info(Authority::Operator, actor).await?.status {
-            ActorStatus::Running => {}
-            ActorStatus::Ended(reason) => return Err(ActorError::Ended { id: actor, reason }),
-            _ => return Err(ActorError::Unsupported { operation: "act" }),
-        }
-        match act {
-            Act::SetState(state) => self.runtime.set_state(actor, state),
-            Act::Crash => self.runtime.crash(actor, crash()),
-            Act::Complete(data) => self.runtime.crash(actor, ExitReason::Completed { data }),
-            Act::Call(call) => drop(self.call(actor, call).await),
-            _ => return Err(ActorError::Unsupported { operation: "act" }),
-        }
-        Ok(())
-    }
-
-    async fn call(&self, actor: ActorId, call: HostCall) -> Result<HostAnswer, String> {
-        self::call(self.runtime(), actor, call).await
-    }
-
-    fn lacks(&self, capability: Capability) -> Option<&'static str> {
-        match capability {
-            Capability::Busy => Some("calls take no time"),
-            Capability::Mailbox => Some("there is none"),
-            Capability::Supervision => Some("actors run no supervisors"),
-            _ => None,
-        }
-    }
+    MockBackend::new()
 }
 
 /// Links a host to a guest that is nothing but that.

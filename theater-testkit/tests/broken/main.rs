@@ -3,11 +3,15 @@
 mod authority;
 mod backend;
 mod concurrency;
+mod data;
 mod ending;
 mod exits;
 mod identity;
 mod inner;
 mod reading;
 mod recording;
+mod runtimes;
+mod sources;
 mod starting;
+mod stores;
 mod table;

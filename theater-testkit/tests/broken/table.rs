@@ -101,7 +101,6 @@ defects! {
         "serves events out of order" => recording::ServesEventsOutOfOrder;
         "answers a record before it appends" => recording::AnswersBeforeItAppends::default();
         "drops every third record" => recording::DropsEveryThirdRecord::default();
-        "drops the record of a refusal" => recording::DropsTheRecordOfARefusal;
         "serves other payloads than it took" => recording::ServesOtherPayloads;
         "records for an unknown actor" => recording::RecordsForTheUnknown;
     }
@@ -109,6 +108,9 @@ defects! {
         "has one lock for all" => concurrency::OneLockForAll::default();
         "runs two lives after concurrent restarts" => concurrency::ConcurrentRestartsRunTwoLives::default();
         "ends twice after concurrent stops" => concurrency::ConcurrentStopsEndTwice::default();
+    }
+    "Host functions": {
+        "drops the record of a refusal" => recording::DropsTheRecordOfARefusal;
     }
     "Errors": {
         "panics" => reading::PanicsOnTheUnknown;

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 pub(super) use super::super::case::{Failure, Verdict, ensure, ensure_eq};
 use crate::act::{Act, HostAnswer, HostCall};
-use crate::conformance::backend::TestBackend;
+use crate::conformance::backend::{Capability, TestBackend};
 use crate::program::Program;
 
 /// How long something may take that is to happen by itself, in real time.
@@ -43,6 +43,10 @@ impl Subject {
     pub(crate) fn new(backend: Arc<dyn TestBackend>) -> Self {
         let runtime = backend.runtime();
         Self { backend, runtime }
+    }
+
+    pub(crate) fn lacks(&self, capability: Capability) -> Option<&'static str> {
+        self.backend.lacks(capability)
     }
 
     /// A request for an actor that does what these words say.

@@ -1,0 +1,179 @@
+//! A small source that is right, and ones that break the contract of `ManifestSource` in one thing each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use theater_core::{
+    Bytes, LoadedManifest, ManifestError, ManifestErrorKind, ManifestRef, ManifestSource, async_trait,
+};
+use theater_testkit::conformance::source::{SourceCapability, TestSource};
+
+/// One way to be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// None, to see that nothing else is wrong.
+    None,
+    LeavesItsRootByDots,
+    ReadsAbsolutePaths,
+    SaysNotFoundOfTheOutside,
+    SaysWhatIsOutside,
+    SaysIoOfWhatIsMissing,
+    ServesTextWithoutItsEnd,
+    ReadsBytesAsText,
+    ForgivesBadText,
+    ForgetsTheOrigin,
+    ForgetsTheLine,
+    StartsAtTheRoot,
+    NamesOneFileDifferently,
+    LooksUpByLastPart,
+}
+
+impl Flaw {
+    /// Every flaw, with the clause of the contract that says otherwise.
+    pub(crate) const ALL: &'static [(Self, &'static str)] = &[
+        (Self::LeavesItsRootByDots, "Root"),
+        (Self::ReadsAbsolutePaths, "Root"),
+        (Self::SaysNotFoundOfTheOutside, "Root"),
+        (Self::SaysWhatIsOutside, "Root"),
+        (Self::SaysIoOfWhatIsMissing, "Not found"),
+        (Self::ServesTextWithoutItsEnd, "Finding"),
+        (Self::ReadsBytesAsText, "Finding"),
+        (Self::ForgivesBadText, "Errors"),
+        (Self::ForgetsTheOrigin, "Finding"),
+        (Self::ForgetsTheLine, "Errors"),
+        (Self::StartsAtTheRoot, "Relative references"),
+        (Self::NamesOneFileDifferently, "Relative references"),
+        (Self::LooksUpByLastPart, "Not found"),
+    ];
+}
+
+/// Files in memory in folders, with a few beside the root.
+#[derive(Debug, Clone)]
+pub(crate) struct Folders {
+    files: BTreeMap<String, Bytes>,
+    outside: BTreeMap<String, Bytes>,
+    flaw: Flaw,
+}
+
+impl Folders {
+    pub(crate) fn new(flaw: Flaw) -> Self {
+        Self { files: BTreeMap::new(), outside: BTreeMap::new(), flaw }
+    }
+
+    /// The path from the root of what `reference` names from `folder`; `None` where it leaves the root.
+    fn path(&self, folder: &str, reference: &str) -> Option<String> {
+        if reference.starts_with('/') {
+            return None;
+        }
+        let folder = if self.flaw == Flaw::StartsAtTheRoot { "" } else { folder };
+        let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+        for part in reference.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()?),
+                part => parts.push(part),
+            }
+        }
+        Some(parts.join("/"))
+    }
+
+    fn get(&self, folder: &str, reference: &str) -> Result<&Bytes, ManifestError> {
+        let failed = |kind| Err(ManifestError::new(reference, kind));
+        let outside = self.outside.get(reference.rsplit('/').next().unwrap_or_default());
+        let Some(path) = self.path(folder, reference) else {
+            return match (self.flaw, outside) {
+                (Flaw::LeavesItsRootByDots, Some(file)) if !reference.starts_with('/') => Ok(file),
+                (Flaw::ReadsAbsolutePaths, Some(file)) if reference.starts_with('/') => Ok(file),
+                (Flaw::SaysNotFoundOfTheOutside, _) | (Flaw::SaysWhatIsOutside, None) => {
+                    failed(ManifestErrorKind::NotFound)
+                }
+                _ => failed(ManifestErrorKind::OutsideRoot),
+            };
+        };
+        if let Some(file) = self.files.get(&path) {
+            return Ok(file);
+        }
+        match self.flaw {
+            Flaw::SaysIoOfWhatIsMissing => {
+                failed(ManifestErrorKind::Io(Arc::new(std::io::ErrorKind::NotFound.into())))
+            }
+            Flaw::LooksUpByLastPart => match self.files.get(path.rsplit('/').next().unwrap_or_default()) {
+                Some(file) => Ok(file),
+                None => failed(ManifestErrorKind::NotFound),
+            },
+            _ => failed(ManifestErrorKind::NotFound),
+        }
+    }
+}
+
+/// The folder that a path is in.
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+#[async_trait]
+impl ManifestSource for Folders {
+    async fn manifest(&self, reference: &ManifestRef) -> Result<LoadedManifest, ManifestError> {
+        let reference = reference.as_str();
+        let file = self.get("", reference)?;
+        let mut text = match std::str::from_utf8(file) {
+            Ok(text) => text.to_owned(),
+            Err(_) if self.flaw == Flaw::ForgivesBadText => String::from_utf8_lossy(file).into_owned(),
+            Err(_) => return Err(ManifestError::new(reference, ManifestErrorKind::NotText)),
+        };
+        if self.flaw == Flaw::ServesTextWithoutItsEnd {
+            text = text.trim_end().to_owned();
+        }
+        let origin = match self.flaw {
+            Flaw::ForgetsTheOrigin => "manifest".to_owned(),
+            Flaw::NamesOneFileDifferently => reference.to_owned(),
+            _ => self.path("", reference).unwrap_or_else(|| reference.to_owned()),
+        };
+        LoadedManifest::parse(origin, text).map_err(|mut error| {
+            if self.flaw == Flaw::ForgetsTheLine {
+                error.line = None;
+            }
+            error
+        })
+    }
+
+    async fn read(&self, manifest: &LoadedManifest, reference: &str) -> Result<Bytes, ManifestError> {
+        let content = self.get(folder(&manifest.origin), reference)?;
+        if self.flaw == Flaw::ReadsBytesAsText {
+            return Ok(String::from_utf8_lossy(content).replace("\r\n", "\n").into());
+        }
+        Ok(content.clone())
+    }
+
+    fn relative(&self, manifest: &LoadedManifest, reference: &str) -> Result<ManifestRef, ManifestError> {
+        let from = folder(&manifest.origin);
+        if self.flaw == Flaw::NamesOneFileDifferently
+            && !from.is_empty()
+            && self.path(from, reference).is_some()
+        {
+            return Ok(format!("{from}/{reference}").into());
+        }
+        // A file beside the root has no name from the root: it goes on as it was written.
+        let path = self.path(from, reference);
+        Ok(path.unwrap_or_else(|| reference.to_owned()).into())
+    }
+}
+
+impl TestSource for Folders {
+    fn put(&mut self, path: &str, content: &[u8]) {
+        self.files.insert(path.to_owned(), Bytes::copy_from_slice(content));
+    }
+
+    fn put_outside(&mut self, name: &str, content: &[u8]) -> Option<String> {
+        self.outside.insert(name.to_owned(), Bytes::copy_from_slice(content));
+        Some(format!("/beside/{name}"))
+    }
+
+    fn source(&self) -> Arc<dyn ManifestSource> {
+        Arc::new(self.clone())
+    }
+
+    fn lacks(&self, capability: SourceCapability) -> Option<&'static str> {
+        (capability == SourceCapability::Links).then_some("files in memory have no links")
+    }
+}

@@ -1,0 +1,240 @@
+//! Stores that break the contract of `ChainStore` in one thing each.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use theater_chain::{AppendError, Chain, ChainStore, Head, MemoryStore, ReadError};
+use theater_core::{ChainEvent, ChainId, EventHash, EventRange, async_trait};
+
+use crate::backend::lock;
+
+/// One way to be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// None, to see that nothing else is wrong.
+    None,
+    LosesAppends,
+    IgnoresTheExpectedHead,
+    ComparesBeforeItLocks,
+    ComparesLengthsOnly,
+    SaysAnOldHead,
+    NamesTheWritersHeadInAConflict,
+    AppendsInSpiteOfAConflict,
+    TakesWhatDoesNotFollow,
+    BeginsUnknownChains,
+    BeginsWithAnyEvent,
+    CreatesTwice,
+    VerifiesPayloads,
+    ReversesEvents,
+    ListsChainsByHash,
+    CutsLongReads,
+    CutsLargePayloads,
+    RefusesRangesBeyondTheEnd,
+    UnknownChainsAreEmpty,
+    ConflictsAcrossChains,
+    ForgetsTimes,
+}
+
+impl Flaw {
+    /// Every flaw, with the clause of the contract that says otherwise.
+    pub(crate) const ALL: &'static [(Self, &'static str)] = &[
+        (Self::LosesAppends, "Order"),
+        (Self::IgnoresTheExpectedHead, "Compare and append"),
+        (Self::ComparesBeforeItLocks, "Compare and append"),
+        (Self::ComparesLengthsOnly, "Compare and append"),
+        (Self::SaysAnOldHead, "Compare and append"),
+        (Self::NamesTheWritersHeadInAConflict, "Compare and append"),
+        (Self::AppendsInSpiteOfAConflict, "Compare and append"),
+        (Self::TakesWhatDoesNotFollow, "Keeping"),
+        (Self::BeginsUnknownChains, "Creating"),
+        (Self::BeginsWithAnyEvent, "Creating"),
+        (Self::CreatesTwice, "Creating"),
+        (Self::VerifiesPayloads, "Keeping"),
+        (Self::ReversesEvents, "Reading"),
+        (Self::ListsChainsByHash, "Listing"),
+        (Self::CutsLongReads, "Reading"),
+        (Self::CutsLargePayloads, "Reading"),
+        (Self::RefusesRangesBeyondTheEnd, "Reading"),
+        (Self::UnknownChainsAreEmpty, "Reading"),
+        (Self::ConflictsAcrossChains, "Independence"),
+        (Self::ForgetsTimes, "Reading"),
+    ];
+}
+
+/// A store that is right but for its flaw.
+#[derive(Debug)]
+pub(crate) struct BrokenStore {
+    inner: MemoryStore,
+    flaw: Flaw,
+    appends: AtomicU64,
+    /// The heads as this store believes them, where it does not ask the one inside.
+    heads: Mutex<Vec<Head>>,
+}
+
+impl BrokenStore {
+    pub(crate) fn new(flaw: Flaw) -> Self {
+        Self { inner: MemoryStore::new(), flaw, appends: AtomicU64::new(0), heads: Mutex::default() }
+    }
+
+    /// Appends whatever the head is, as the next event.
+    fn force(&self, mut head: Head, event: &ChainEvent) -> Result<Head, AppendError> {
+        loop {
+            let sealed =
+                Chain::resume(head).append(event.header.kind, event.payload.clone(), event.header.time);
+            match self.inner.append(head, sealed) {
+                Err(AppendError::Conflict { actual }) => head = actual,
+                answer => return answer,
+            }
+        }
+    }
+
+    fn believed(&self, chain: ChainId) -> Option<Head> {
+        lock(&self.heads).iter().find(|head| head.chain_id == chain).copied()
+    }
+
+    fn believe(&self, head: Head) {
+        let mut heads = lock(&self.heads);
+        heads.retain(|other| other.chain_id != head.chain_id);
+        heads.push(head);
+    }
+}
+
+#[async_trait]
+impl ChainStore for BrokenStore {
+    fn create(&self, mut genesis: ChainEvent) -> Result<Head, AppendError> {
+        if self.flaw == Flaw::BeginsWithAnyEvent {
+            genesis.header.seq = 0;
+            genesis.header.prev = EventHash::ZERO;
+        }
+        let head = Head::after(&genesis);
+        let created = match self.inner.create(genesis) {
+            Err(AppendError::AlreadyExists { .. }) if self.flaw == Flaw::CreatesTwice => Ok(head),
+            answer => answer,
+        };
+        if let Ok(head) = created {
+            self.believe(head);
+        }
+        created
+    }
+
+    fn append(&self, expected: Head, event: ChainEvent) -> Result<Head, AppendError> {
+        let count = self.appends.fetch_add(1, Ordering::Relaxed);
+        match self.flaw {
+            Flaw::LosesAppends if count % 7 == 6 => return Ok(Head::after(&event)),
+            Flaw::IgnoresTheExpectedHead => return self.force(expected, &event),
+            Flaw::ComparesBeforeItLocks => {
+                let chain = expected.chain_id;
+                let actual = self.believed(chain).ok_or(AppendError::UnknownChain { chain })?;
+                if actual != expected {
+                    return Err(AppendError::Conflict { actual });
+                }
+                // Long enough for others to compare as well.
+                std::thread::sleep(std::time::Duration::from_micros(200));
+                let header = &event.header;
+                if (header.seq, header.prev, header.chain_id) != (expected.length, expected.hash, chain) {
+                    return Err(AppendError::NotSealedOntoHead { seq: header.seq });
+                }
+                let after = match self.inner.append(expected, event.clone()) {
+                    Err(AppendError::Conflict { actual }) => self.force(actual, &event)?,
+                    answer => answer?,
+                };
+                self.believe(after);
+                return Ok(Head::after(&event));
+            }
+            Flaw::ComparesLengthsOnly => match self.inner.append(expected, event.clone()) {
+                Err(AppendError::Conflict { actual }) if actual.length == expected.length => {
+                    return self.force(actual, &event);
+                }
+                answer => return answer,
+            },
+            Flaw::NamesTheWritersHeadInAConflict => {
+                return self.inner.append(expected, event).map_err(|error| match error {
+                    AppendError::Conflict { .. } => AppendError::Conflict { actual: expected },
+                    other => other,
+                });
+            }
+            Flaw::AppendsInSpiteOfAConflict => {
+                let answer = self.inner.append(expected, event.clone());
+                if let Err(AppendError::Conflict { actual }) = answer {
+                    self.force(actual, &event)?;
+                }
+                return answer;
+            }
+            Flaw::TakesWhatDoesNotFollow => match self.inner.append(expected, event.clone()) {
+                Err(AppendError::NotSealedOntoHead { .. }) => return self.force(expected, &event),
+                answer => return answer,
+            },
+            Flaw::BeginsUnknownChains => match self.inner.append(expected, event.clone()) {
+                Err(AppendError::UnknownChain { .. }) => {
+                    let mut genesis = event;
+                    genesis.header.seq = 0;
+                    genesis.header.prev = EventHash::ZERO;
+                    return self.inner.create(genesis);
+                }
+                answer => return answer,
+            },
+            Flaw::VerifiesPayloads
+                if theater_chain::hash::payload_hash(&event.payload) != event.header.payload_hash =>
+            {
+                return Err(AppendError::NotSealedOntoHead { seq: event.header.seq });
+            }
+            Flaw::ConflictsAcrossChains => {
+                // As if there were one head for the whole store: the chain that was written last.
+                let last = lock(&self.heads).last().copied();
+                if let Some(last) = last.filter(|last| last.chain_id != expected.chain_id) {
+                    self.believe(expected);
+                    if self.believed(expected.chain_id).is_some() && count % 2 == 1 {
+                        return Err(AppendError::Conflict { actual: last });
+                    }
+                }
+            }
+            _ => {}
+        }
+        let appended = self.inner.append(expected, event);
+        if let Ok(head) = appended {
+            self.believe(head);
+        }
+        appended
+    }
+
+    async fn head(&self, chain: ChainId) -> Option<Head> {
+        let head = self.inner.head(chain).await?;
+        if self.flaw == Flaw::SaysAnOldHead && head.length > 1 {
+            let range = EventRange { from: head.length - 2, limit: 1 };
+            return self.inner.read(chain, range).await.ok()?.first().map(Head::after);
+        }
+        Some(head)
+    }
+
+    async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
+        let mut events = match self.inner.read(chain, range).await {
+            Err(ReadError::UnknownChain { .. }) if self.flaw == Flaw::UnknownChainsAreEmpty => {
+                return Ok(Vec::new());
+            }
+            answer => answer?,
+        };
+        match self.flaw {
+            Flaw::ReversesEvents => events.reverse(),
+            Flaw::CutsLongReads => events.truncate(1_000),
+            Flaw::CutsLargePayloads => {
+                events.iter_mut().for_each(|event| event.payload.truncate(1 << 20));
+            }
+            Flaw::RefusesRangesBeyondTheEnd if events.is_empty() && range.limit > 0 => {
+                return Err(ReadError::UnknownChain { chain });
+            }
+            Flaw::ForgetsTimes => {
+                events.iter_mut().for_each(|event| event.header.time &= u64::from(u32::MAX))
+            }
+            _ => {}
+        }
+        Ok(events)
+    }
+
+    async fn chains(&self) -> Vec<ChainId> {
+        let mut chains = self.inner.chains().await;
+        if self.flaw == Flaw::ListsChainsByHash {
+            chains.sort_by_key(|chain| *chain.as_bytes());
+        }
+        chains
+    }
+}
