@@ -1,10 +1,18 @@
 //! The mock runtime under the conformance suite, and what the suite itself promises.
 
+use theater_chain::MemoryStore;
 use theater_testkit::conformance::{CASES, Outcome, run_conformance, run_conformance_except};
-use theater_testkit::conformance_tests;
+use theater_testkit::fault::FaultyStore;
 use theater_testkit::mock::MockBackend;
+use theater_testkit::{chain_store_tests, conformance_tests, manifest_source_tests};
+
+#[path = "conformance/sources.rs"]
+mod sources;
 
 conformance_tests!(mock, MockBackend::new());
+chain_store_tests!(memory, MemoryStore::new());
+chain_store_tests!(faulty_without_faults, FaultyStore::new(MemoryStore::new()));
+manifest_source_tests!(map, sources::InMemory::default());
 
 #[test]
 fn the_report_has_every_case_once_as_a_table_and_as_json() {

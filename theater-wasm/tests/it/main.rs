@@ -12,6 +12,7 @@ mod liveness;
 mod messages;
 mod refusals;
 mod seed;
+mod sources;
 mod storm;
 mod support;
 mod tree;
