@@ -124,3 +124,37 @@ impl Damage for TellsTheOperatorNothing {
         inner.info(by, id).await.map_err(|_| ActorError::not_a_child(&id.to_string()))
     }
 }
+
+/// Siblings are refused with other words than strangers.
+#[derive(Debug)]
+pub(crate) struct TellsSiblingsApart;
+
+#[async_trait]
+impl Damage for TellsSiblingsApart {
+    async fn info(&self, inner: &Inner, by: Authority, id: ActorId) -> Answer<ActorInfo> {
+        let answer = inner.info(by, id).await;
+        let (Err(_), Authority::Parent(asking)) = (&answer, by) else { return answer };
+        match (known(inner, id).await, known(inner, asking).await) {
+            (Some(it), Some(asking)) if it.id != asking.id && it.parent == asking.parent => {
+                Err(ActorError::Unsupported { operation: "looking at siblings" })
+            }
+            _ => answer,
+        }
+    }
+}
+
+/// Whoever is asked for by a stranger is ended, to be safe.
+#[derive(Debug)]
+pub(crate) struct EndsWhoStrangersAskFor;
+
+#[async_trait]
+impl Damage for EndsWhoStrangersAskFor {
+    async fn info(&self, inner: &Inner, by: Authority, id: ActorId) -> Answer<ActorInfo> {
+        let answer = inner.info(by, id).await;
+        if answer.is_err() && by != Authority::Operator {
+            // It may not exist.
+            let _ = inner.stop(Authority::Operator, id, StopMode::Kill).await;
+        }
+        answer
+    }
+}

@@ -8,8 +8,12 @@ use theater_core::{
     ActorId, ActorInfo, Authority, ChainEvent, EventKind, EventRange, ExitReason, RestartFrom, SpawnRequest,
     StopMode, async_trait,
 };
+use theater_testkit::Act;
+use theater_testkit::conformance::TestBackend;
+use tokio::time::{Instant, sleep_until};
 
-use crate::backend::{Answer, Damage, Inner, lock};
+use crate::backend::{Answer, Damage, Inner, known, lock};
+use crate::inner::InnerBackend;
 
 /// Whatever one operation waits for, all others wait for it too.
 #[derive(Debug, Default)]
@@ -111,5 +115,72 @@ impl Damage for ConcurrentStopsEndTwice {
             inner.record(id, draft).await?;
         }
         Ok(reason)
+    }
+}
+
+/// Of starts below one parent that overlap, only the first is listed.
+#[derive(Debug, Default)]
+pub(crate) struct ForgetsOverlappingStarts {
+    under_way: Mutex<BTreeMap<Option<ActorId>, u32>>,
+    forgotten: Mutex<BTreeSet<ActorId>>,
+}
+
+#[async_trait]
+impl Damage for ForgetsOverlappingStarts {
+    async fn spawn(&self, inner: &Inner, request: SpawnRequest) -> Answer<ActorInfo> {
+        let parent = request.parent;
+        let overlaps = {
+            let mut under_way = lock(&self.under_way);
+            let count = under_way.entry(parent).or_default();
+            *count += 1;
+            *count > 1
+        };
+        // On one thread, starts that wait for nothing would never meet.
+        tokio::task::yield_now().await;
+        let spawned = inner.spawn(request).await;
+        lock(&self.under_way).entry(parent).and_modify(|count| *count -= 1);
+        if let (true, Ok(info)) = (overlaps, &spawned) {
+            lock(&self.forgotten).insert(info.id);
+        }
+        spawned
+    }
+
+    async fn children(&self, inner: &Inner, parent: ActorId) -> Answer<Vec<ActorInfo>> {
+        let mut children = inner.children(parent).await?;
+        children.retain(|child| !lock(&self.forgotten).contains(&child.id));
+        Ok(children)
+    }
+}
+
+/// A parent's messages wait for each other: while one child is busy, its siblings get none.
+#[derive(Debug, Default)]
+pub(crate) struct BusyActorsHoldUpSiblings(Mutex<BTreeMap<Option<ActorId>, (ActorId, Instant)>>);
+
+#[async_trait]
+impl Damage for BusyActorsHoldUpSiblings {
+    async fn act(&self, inside: &InnerBackend, actor: ActorId, act: Act) -> Answer<()> {
+        let parent = known(&inside.runtime(), actor).await.and_then(|info| info.parent);
+        let busy = lock(&self.0).get(&parent).copied();
+        if let Some((_, until)) = busy.filter(|(busy, _)| *busy != actor) {
+            sleep_until(until).await;
+        }
+        if let Act::Busy(time) = act {
+            lock(&self.0).insert(parent, (actor, Instant::now() + time));
+        }
+        inside.act(actor, act).await
+    }
+}
+
+/// An actor that asks for itself waits until it has time to answer.
+#[derive(Debug)]
+pub(crate) struct WaitsForItself;
+
+#[async_trait]
+impl Damage for WaitsForItself {
+    async fn info(&self, inner: &Inner, by: Authority, id: ActorId) -> Answer<ActorInfo> {
+        if by == Authority::Parent(id) {
+            std::future::pending::<()>().await;
+        }
+        inner.info(by, id).await
     }
 }

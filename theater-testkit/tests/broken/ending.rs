@@ -342,3 +342,27 @@ impl Damage for CrashLeavesDescendantsRunning {
         Ok(info)
     }
 }
+
+#[derive(Debug)]
+pub(crate) struct CallsACrashAStop;
+
+impl Damage for CallsACrashAStop {
+    fn told(&self, mut info: ActorInfo) -> ActorInfo {
+        if let ActorStatus::Ended(reason @ ExitReason::Trapped { .. }) = &mut info.status {
+            *reason = ExitReason::Stopped;
+        }
+        info
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct LosesTheResult;
+
+impl Damage for LosesTheResult {
+    fn told(&self, mut info: ActorInfo) -> ActorInfo {
+        if let ActorStatus::Ended(ExitReason::Completed { data }) = &mut info.status {
+            *data = None;
+        }
+        info
+    }
+}

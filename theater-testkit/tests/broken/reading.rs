@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Mutex;
 
-use theater_core::{ActorError, ActorId, ActorInfo, Authority, Bytes, ChainEvent, EventRange, async_trait};
+use theater_core::{
+    ActorError, ActorId, ActorInfo, ActorStatus, Authority, Bytes, ChainEvent, EventRange, async_trait,
+};
 use theater_testkit::Act;
 use theater_testkit::conformance::TestBackend;
 use tokio::time::{Instant, sleep_until};
@@ -137,5 +139,49 @@ pub(crate) struct PanicsOnTheUnknown;
 impl Damage for PanicsOnTheUnknown {
     async fn state(&self, inner: &Inner, by: Authority, id: ActorId) -> Answer<Option<Bytes>> {
         Ok(inner.state(by, id).await.expect("somebody asks for what there is"))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct NoChildrenIsAnError;
+
+#[async_trait]
+impl Damage for NoChildrenIsAnError {
+    async fn children(&self, inner: &Inner, parent: ActorId) -> Answer<Vec<ActorInfo>> {
+        let children = inner.children(parent).await?;
+        if children.is_empty() { Err(ActorError::UnknownActor { id: parent }) } else { Ok(children) }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct SaysThatStartingActorsRun;
+
+impl Damage for SaysThatStartingActorsRun {
+    fn told(&self, mut info: ActorInfo) -> ActorInfo {
+        if info.status == ActorStatus::Starting {
+            info.status = ActorStatus::Running;
+        }
+        info
+    }
+}
+
+/// Parents see the chain without its last event.
+#[derive(Debug)]
+pub(crate) struct CutsTheChainForParents;
+
+#[async_trait]
+impl Damage for CutsTheChainForParents {
+    async fn events(
+        &self,
+        inner: &Inner,
+        by: Authority,
+        id: ActorId,
+        range: EventRange,
+    ) -> Answer<Vec<ChainEvent>> {
+        let mut events = inner.events(by, id, range).await?;
+        if by != Authority::Operator {
+            events.pop();
+        }
+        Ok(events)
     }
 }

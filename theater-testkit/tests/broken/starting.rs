@@ -270,3 +270,16 @@ impl Damage for FailedRestartLooksAlive {
         info
     }
 }
+
+/// The answer to a start is from before its end.
+#[derive(Debug)]
+pub(crate) struct AnswersWithAnOldStatus;
+
+#[async_trait]
+impl Damage for AnswersWithAnOldStatus {
+    async fn spawn(&self, inner: &Inner, request: SpawnRequest) -> Answer<ActorInfo> {
+        let mut info = inner.spawn(request).await?;
+        info.status = ActorStatus::Starting;
+        Ok(info)
+    }
+}

@@ -32,6 +32,7 @@ defects! {
         "begins a new chain on restart" => identity::RestartsWithANewChain;
         "moves a restarted child to the end" => identity::MovesRestartedChildren::default();
         "loses the parent on restart" => identity::RestartsAsAnOrphan;
+        "gives everybody one chain" => identity::GivesEverybodyOneChain;
     }
     "Authority": {
         "tells strangers the state" => authority::TellsStrangersTheState;
@@ -56,6 +57,7 @@ defects! {
         "looks alive after a failed restart" => starting::FailedRestartLooksAlive::default();
         "starts children of an ended parent" => starting::EndedParentTakesChildren::default();
         "ignores the child spec of a request" => starting::IgnoresTheChildSpec;
+        "answers a start with an old status" => starting::AnswersWithAnOldStatus;
     }
     "Ending": {
         "waits for the guest in a kill" => ending::KillWaitsForTheGuest;
@@ -70,6 +72,8 @@ defects! {
         "answers a stop before the end" => ending::StopDoesNotWait;
         "records an end twice" => ending::RecordsAnEndTwice;
         "tells an exit before it is recorded" => exits::TellsBeforeItRecords::default();
+        "calls a crash a stop" => ending::CallsACrashAStop;
+        "loses the result of an actor that ended itself" => ending::LosesTheResult;
     }
     "After the end": {
         "forgets what it has stopped" => ending::ForgetsWhatItStops;
@@ -86,6 +90,8 @@ defects! {
         "ignores the range of events" => reading::IgnoresTheRange;
         "refuses a range beyond the end" => reading::RefusesRangesBeyondTheEnd;
         "keeps the partial write of a call that failed" => starting::KeepsAPartialWrite;
+        "says that starting actors run" => reading::SaysThatStartingActorsRun;
+        "has an error instead of no children" => reading::NoChildrenIsAnError;
     }
     "Exits": {
         "forgets an exit" => exits::ForgetsAnExit::default();
@@ -108,9 +114,19 @@ defects! {
         "has one lock for all" => concurrency::OneLockForAll::default();
         "runs two lives after concurrent restarts" => concurrency::ConcurrentRestartsRunTwoLives::default();
         "ends twice after concurrent stops" => concurrency::ConcurrentStopsEndTwice::default();
+        "forgets one of two starts that overlap" => concurrency::ForgetsOverlappingStarts::default();
     }
     "Host functions": {
         "drops the record of a refusal" => recording::DropsTheRecordOfARefusal;
+        "cuts the chain for parents" => reading::CutsTheChainForParents;
+    }
+    "Isolation": {
+        "tells siblings from strangers" => authority::TellsSiblingsApart;
+        "ends whom strangers ask for" => authority::EndsWhoStrangersAskFor;
+    }
+    "Liveness": {
+        "lets a busy actor hold up its siblings" => concurrency::BusyActorsHoldUpSiblings::default();
+        "waits for an actor that asks for itself" => concurrency::WaitsForItself;
     }
     "Errors": {
         "panics" => reading::PanicsOnTheUnknown;
