@@ -1,12 +1,13 @@
 //! A small source that is right, and ones that break the contract of `ManifestSource` in one thing each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use theater_core::{
     Bytes, LoadedManifest, ManifestError, ManifestErrorKind, ManifestRef, ManifestSource, async_trait,
 };
-use theater_testkit::conformance::source::{SourceCapability, TestSource};
+use theater_testkit::conformance::source::TestSource;
 
 /// One way to be wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,11 @@ pub(crate) enum Flaw {
     StartsAtTheRoot,
     NamesOneFileDifferently,
     LooksUpByLastPart,
+    WearsOut,
+    ServesFoldersAsEmptyFiles,
+    ReadsForItsOwnManifestsOnly,
+    MakesEveryNameLonger,
+    FollowsLinksOutside,
 }
 
 impl Flaw {
@@ -44,20 +50,36 @@ impl Flaw {
         (Self::StartsAtTheRoot, "Relative references"),
         (Self::NamesOneFileDifferently, "Relative references"),
         (Self::LooksUpByLastPart, "Not found"),
+        (Self::WearsOut, "Finding"),
+        (Self::ServesFoldersAsEmptyFiles, "Not found"),
+        (Self::ReadsForItsOwnManifestsOnly, "Finding"),
+        (Self::MakesEveryNameLonger, "Relative references"),
+        (Self::FollowsLinksOutside, "Root"),
     ];
 }
 
-/// Files in memory in folders, with a few beside the root.
+/// Files and links in memory in folders, with a few files beside the root.
 #[derive(Debug, Clone)]
 pub(crate) struct Folders {
     files: BTreeMap<String, Bytes>,
+    links: BTreeMap<String, String>,
     outside: BTreeMap<String, Bytes>,
     flaw: Flaw,
+    lookups: Arc<AtomicU64>,
 }
+
+/// Links that are followed on the way to one file.
+const MAX_LINKS: usize = 40;
 
 impl Folders {
     pub(crate) fn new(flaw: Flaw) -> Self {
-        Self { files: BTreeMap::new(), outside: BTreeMap::new(), flaw }
+        Self {
+            files: BTreeMap::new(),
+            links: BTreeMap::new(),
+            outside: BTreeMap::new(),
+            flaw,
+            lookups: Arc::default(),
+        }
     }
 
     /// The path from the root of what `reference` names from `folder`; `None` where it leaves the root.
@@ -67,11 +89,23 @@ impl Folders {
         }
         let folder = if self.flaw == Flaw::StartsAtTheRoot { "" } else { folder };
         let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-        for part in reference.split('/') {
+        let mut rest: VecDeque<&str> = reference.split('/').collect();
+        let mut links = 0;
+        while let Some(part) = rest.pop_front() {
             match part {
-                "" | "." => {}
+                "" | "." => continue,
                 ".." => drop(parts.pop()?),
                 part => parts.push(part),
+            }
+            if let Some(target) = self.links.get(&parts.join("/")) {
+                links += 1;
+                if target.starts_with('/') || links > MAX_LINKS {
+                    return None;
+                }
+                parts.pop();
+                for part in target.rsplit('/') {
+                    rest.push_front(part);
+                }
             }
         }
         Some(parts.join("/"))
@@ -80,8 +114,17 @@ impl Folders {
     fn get(&self, folder: &str, reference: &str) -> Result<&Bytes, ManifestError> {
         let failed = |kind| Err(ManifestError::new(reference, kind));
         let outside = self.outside.get(reference.rsplit('/').next().unwrap_or_default());
+        if self.flaw == Flaw::WearsOut && self.lookups.fetch_add(1, Ordering::Relaxed) > 10 {
+            return failed(ManifestErrorKind::NotFound);
+        }
         let Some(path) = self.path(folder, reference) else {
+            let linked = self.links.get(reference).and_then(|target| target.rsplit('/').next());
             return match (self.flaw, outside) {
+                (Flaw::FollowsLinksOutside, _)
+                    if linked.is_some_and(|name| self.outside.contains_key(name)) =>
+                {
+                    Ok(&self.outside[linked.unwrap_or_default()])
+                }
                 (Flaw::LeavesItsRootByDots, Some(file)) if !reference.starts_with('/') => Ok(file),
                 (Flaw::ReadsAbsolutePaths, Some(file)) if reference.starts_with('/') => Ok(file),
                 (Flaw::SaysNotFoundOfTheOutside, _) | (Flaw::SaysWhatIsOutside, None) => {
@@ -94,6 +137,9 @@ impl Folders {
             return Ok(file);
         }
         match self.flaw {
+            Flaw::ServesFoldersAsEmptyFiles if self.files.keys().any(|file| file.starts_with(&path)) => {
+                Ok(&EMPTY)
+            }
             Flaw::SaysIoOfWhatIsMissing => {
                 failed(ManifestErrorKind::Io(Arc::new(std::io::ErrorKind::NotFound.into())))
             }
@@ -105,6 +151,8 @@ impl Folders {
         }
     }
 }
+
+static EMPTY: Bytes = Bytes::new();
 
 /// The folder that a path is in.
 fn folder(path: &str) -> &str {
@@ -126,7 +174,7 @@ impl ManifestSource for Folders {
         }
         let origin = match self.flaw {
             Flaw::ForgetsTheOrigin => "manifest".to_owned(),
-            Flaw::NamesOneFileDifferently => reference.to_owned(),
+            Flaw::NamesOneFileDifferently | Flaw::MakesEveryNameLonger => reference.to_owned(),
             _ => self.path("", reference).unwrap_or_else(|| reference.to_owned()),
         };
         LoadedManifest::parse(origin, text).map_err(|mut error| {
@@ -138,6 +186,10 @@ impl ManifestSource for Folders {
     }
 
     async fn read(&self, manifest: &LoadedManifest, reference: &str) -> Result<Bytes, ManifestError> {
+        let own = self.files.get(&*manifest.origin).is_some_and(|file| *file == manifest.text.as_bytes());
+        if self.flaw == Flaw::ReadsForItsOwnManifestsOnly && !own {
+            return Err(ManifestError::new(reference, ManifestErrorKind::NotFound));
+        }
         let content = self.get(folder(&manifest.origin), reference)?;
         if self.flaw == Flaw::ReadsBytesAsText {
             return Ok(String::from_utf8_lossy(content).replace("\r\n", "\n").into());
@@ -152,6 +204,9 @@ impl ManifestSource for Folders {
             && self.path(from, reference).is_some()
         {
             return Ok(format!("{from}/{reference}").into());
+        }
+        if self.flaw == Flaw::MakesEveryNameLonger && from.chars().all(|part| "./".contains(part)) {
+            return Ok(format!("{from}/./{reference}").trim_start_matches('/').into());
         }
         // A file beside the root has no name from the root: it goes on as it was written.
         let path = self.path(from, reference);
@@ -173,7 +228,8 @@ impl TestSource for Folders {
         Arc::new(self.clone())
     }
 
-    fn lacks(&self, capability: SourceCapability) -> Option<&'static str> {
-        (capability == SourceCapability::Links).then_some("files in memory have no links")
+    fn link(&mut self, path: &str, target: &str) -> Result<(), String> {
+        self.links.insert(path.to_owned(), target.to_owned());
+        Ok(())
     }
 }

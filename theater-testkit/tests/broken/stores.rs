@@ -27,6 +27,7 @@ pub(crate) enum Flaw {
     VerifiesPayloads,
     ReversesEvents,
     ListsChainsByHash,
+    ListsChainsLate,
     CutsLongReads,
     CutsLargePayloads,
     RefusesRangesBeyondTheEnd,
@@ -52,6 +53,7 @@ impl Flaw {
         (Self::VerifiesPayloads, "Keeping"),
         (Self::ReversesEvents, "Reading"),
         (Self::ListsChainsByHash, "Listing"),
+        (Self::ListsChainsLate, "Listing"),
         (Self::CutsLongReads, "Reading"),
         (Self::CutsLargePayloads, "Reading"),
         (Self::RefusesRangesBeyondTheEnd, "Reading"),
@@ -234,6 +236,9 @@ impl ChainStore for BrokenStore {
         let mut chains = self.inner.chains().await;
         if self.flaw == Flaw::ListsChainsByHash {
             chains.sort_by_key(|chain| *chain.as_bytes());
+        }
+        if self.flaw == Flaw::ListsChainsLate {
+            chains.pop();
         }
         chains
     }
