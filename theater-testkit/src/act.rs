@@ -65,15 +65,16 @@ impl HostCall {
         }
     }
 
-    /// The text that is given for a child, where the function takes one.
+    /// The text that is given for a child, or for a manifest, where the function takes one.
     #[must_use]
-    pub fn child(&self) -> Option<&str> {
+    pub fn target(&self) -> Option<&str> {
         match self {
+            Self::Spawn { manifest, .. } | Self::Resume { manifest, .. } => Some(manifest),
             Self::RestartChild(child)
             | Self::StopChild(child)
             | Self::GetChildState(child)
             | Self::GetChildEvents(child) => Some(child),
-            _ => None,
+            Self::ListChildren => None,
         }
     }
 }

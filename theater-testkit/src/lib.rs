@@ -37,6 +37,7 @@ pub mod conformance;
 pub mod expect;
 pub mod fault;
 mod guest;
+pub mod invariants;
 pub mod log;
 pub mod machine;
 pub mod mock;
@@ -47,6 +48,7 @@ pub mod system;
 
 pub use act::{Act, HostAnswer, HostCall};
 pub use guest::FakeGuest;
+pub use invariants::{Invariant, Violation, check_invariant, check_invariants};
 pub use log::Log;
 pub use mock::{MockRuntime, Schedule};
 pub use program::{Program, Reaction, StartOutcome, StopBehaviour, crash};

@@ -157,7 +157,7 @@ pub enum What {
         call: u64,
         /// The function.
         function: &'static str,
-        /// The text that was given for a child, where there is one.
+        /// The text that was given for a child, or for a manifest, where the function takes one.
         target: Option<String>,
     },
     /// A guest was answered.

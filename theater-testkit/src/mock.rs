@@ -16,7 +16,7 @@ mod tree;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use theater_core::event::payload::Origin;
-use theater_core::{ActorId, Bytes, ChainEvent, ChildExit, ChildNotice, ExitReason};
+use theater_core::{ActorId, Bytes, ChainEvent, ChildExit, ChildNotice, ExitReason, StopMode};
 
 use crate::act::Act;
 use crate::log::{Log, What};
@@ -129,6 +129,12 @@ impl MockRuntime {
     pub fn crash_together(&self, ids: &[ActorId], reason: ExitReason) {
         let mut lives = self.lives();
         for id in ids {
+            if reason == ExitReason::Killed
+                && let Some(incarnation) = lives.actors.get(id).map(|actor| actor.incarnation)
+            {
+                // A kill by somebody outside.
+                lives.note(What::StopAsked { id: *id, incarnation, mode: StopMode::Kill });
+            }
             lives.end(*id, None, reason.clone());
         }
         drop(lives);

@@ -62,7 +62,8 @@ pub struct Reaction {
 pub struct Program {
     /// Names it, among others that do the same. One word.
     pub name: String,
-    /// How successive starts go, restarts included; after the last one every start is [`StartOutcome::Ok`].
+    /// How successive starts of an actor go, restarts included; after the last one every start is [`StartOutcome::Ok`]. Where a
+    /// first start fails, and so leaves no actor, the next actor of a mock runtime's registered program goes on with the rest.
     pub starts: VecDeque<StartOutcome>,
     /// How the parent's supervisor treats it.
     pub child_spec: ChildSpec,

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use theater_core::{ActorInfo, AutoShutdown, ChildSpec, Incarnation, RestartPolicy, StopMode};
+use theater_core::{
+    ActorError, ActorInfo, ActorStatus, AutoShutdown, ChildSpec, Incarnation, RestartPolicy, StopMode,
+};
 
 use super::child::{Phase, Waiting, What, Why};
 use super::children::Slot;
@@ -26,7 +28,10 @@ impl Machine {
                 Some(slot) => slot,
                 None => return reply(call, Err(ChildError::NotFound { id }), actions),
             },
-            Target::Actor(info) => self.adopt(&info),
+            Target::Actor(info) => match self.settled_for(&info, what) {
+                Some(verdict) => return reply(call, verdict, actions),
+                None => self.adopt(&info),
+            },
         };
         self.about(slot, Waiting { call, by, what }, actions);
         self.forget_if_over(slot);
@@ -92,6 +97,22 @@ impl Machine {
         let child = self.children.get_mut(slot);
         (child.new, child.spec_given) = (true, child_spec.is_some());
         self.start(slot, Why::Call(by), actions);
+    }
+
+    /// The answer about an actor that is no child and need not become one: who has ended need not be kept to be stopped, and
+    /// a start that is somebody else's may still fail without a word.
+    fn settled_for(&self, info: &ActorInfo, what: What) -> Option<Verdict> {
+        let child = self.children.of_actor(info.id);
+        if child.is_some_and(|slot| self.children.get(slot).phase != Phase::Gone) {
+            return None;
+        }
+        let starting = info.status == ActorStatus::Starting;
+        match what {
+            What::Stop if info.status.is_ended() => Some(Ok(Some(info.id))),
+            What::Restart | What::Delete if starting => Some(Err(ChildError::Running)),
+            What::Renew if starting => Some(Err(ActorError::not_a_child(&info.id.to_string()).into())),
+            _ => None,
+        }
     }
 
     /// The child that is this actor; one that this supervisor does not keep is added as it is.

@@ -224,8 +224,8 @@ impl Machine {
                 self.children.set_phase(slot, Phase::Down);
                 let call = self.children.cold(slot).call;
                 actions.push(Action::Reply { call, verdict: Err(ChildError::Actor(error)) });
-                if new {
-                    // OTP: the child specification is not kept.
+                // OTP: the child specification is not kept. Nor is a child that nobody could start again.
+                if new || (lost && !self.children.get(slot).is_named) {
                     self.forget(slot, actions);
                     return;
                 }
@@ -266,9 +266,17 @@ impl Machine {
     ) {
         let Some(slot) = self.children.slot(key) else { return };
         let Phase::Stopping(why) = self.children.get(slot).phase else { return };
+        let gone = error.as_ref().is_some_and(is_gone);
         let error = error.filter(|error| !is_gone(error));
         match why {
-            Why::Call(_) => self.stop_of_call_ended(now, slot, error, actions),
+            Why::Call(_) => {
+                self.stop_of_call_ended(now, slot, error, actions);
+                if gone && !self.children.get(slot).is_named {
+                    // Nobody could start it again: it is no child any more.
+                    self.forget(slot, actions);
+                    return;
+                }
+            }
             Why::Group { again: false } | Why::Ending { again: false } if error.is_some() => {
                 self.stop_again(slot, why, actions);
                 return;

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::MockRuntime;
 use super::chaos::failure;
-use super::lives::Start;
+use super::lives::{End, Start};
 use super::queue::Ready;
 use crate::fault::{FaultKind, Operation};
 use crate::log::What;
@@ -84,22 +84,22 @@ impl MockRuntime {
         let id = start.id;
         let mut give_up = GiveUp { runtime: self, start: Some((id, start.life)) };
         match &start.outcome {
-            StartOutcome::Hang => over(start.ended.clone(), start.life.0).await,
+            StartOutcome::Hang => over(start.ended.clone(), start.life).await,
             // Whichever comes first: `settle` finds out.
             StartOutcome::Slow(time) => {
-                drop(timeout(*time, over(start.ended.clone(), start.life.0)).await);
+                drop(timeout(*time, over(start.ended.clone(), start.life)).await);
             }
             StartOutcome::Panic => panic!("scripted"),
             _ => {}
         }
         self.turn(Ready::StartEnds(id)).await;
-        give_up.start = None;
         let started = self.lives().settle(start);
         if started.is_ok() {
             self.runs(id);
         }
         self.pump();
         self.turn(Ready::Answer(id)).await;
+        give_up.start = None;
         started
     }
 
@@ -237,8 +237,8 @@ impl MockRuntime {
 }
 
 /// Waits until this life, or a later one, has ended, or its record is gone.
-async fn over(mut ended: watch::Receiver<u64>, life: u64) {
-    drop(ended.wait_for(|ended| *ended >= life).await);
+async fn over(mut ended: watch::Receiver<End>, life: Incarnation) {
+    drop(ended.wait_for(|ended| ended.as_ref().is_some_and(|(ended, _)| *ended >= life)).await);
 }
 
 /// How long the current call goes on when the actor is asked to stop.
@@ -259,7 +259,9 @@ struct GiveUp<'a> {
 impl Drop for GiveUp<'_> {
     fn drop(&mut self) {
         if let Some((id, life)) = self.start {
-            self.runtime.lives().fail(id, life, ExitReason::Killed);
+            // Also where it has come to run, but nobody has been told.
+            self.runtime.lives().end(id, Some(life), ExitReason::Killed);
+            self.runtime.pump();
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::call::Call;
 use super::chaos::Faults;
 use super::mailbox::Message;
-use super::queue::Queue;
+use super::queue::{Queue, Ready};
 use crate::fault::{FaultKind, Operation};
 use crate::log::{Log, What};
 use crate::program::{Program, StartOutcome};
@@ -70,7 +70,7 @@ pub(super) struct Actor {
     pub(super) host: Option<SupervisorHost>,
     pub(super) supervising: Option<Supervising>,
     /// The last life that has ended, for those who wait for an end.
-    ended: watch::Sender<u64>,
+    ended: watch::Sender<End>,
 }
 
 /// A supervisor that runs.
@@ -81,6 +81,9 @@ pub(super) struct Supervising {
     pub(super) ended: watch::Receiver<bool>,
 }
 
+/// The last life that has ended, and why.
+pub(super) type End = Option<(Incarnation, ExitReason)>;
+
 /// A start that is under way.
 #[derive(Debug)]
 pub(super) struct Start {
@@ -90,13 +93,13 @@ pub(super) struct Start {
     pub(super) origin: Origin,
     /// The state that the life begins with.
     pub(super) state: Option<Bytes>,
-    pub(super) ended: watch::Receiver<u64>,
+    pub(super) ended: watch::Receiver<End>,
 }
 
 impl Lives {
     /// To wait for the end of the actor's current life.
-    pub(super) fn life_ended(&self, id: ActorId) -> Option<(u64, watch::Receiver<u64>)> {
-        self.actors.get(&id).map(|actor| (actor.incarnation.0, actor.ended.subscribe()))
+    pub(super) fn life_ended(&self, id: ActorId) -> Option<(Incarnation, watch::Receiver<End>)> {
+        self.actors.get(&id).map(|actor| (actor.incarnation, actor.ended.subscribe()))
     }
 
     /// Virtual time since the runtime was first used.
@@ -136,7 +139,7 @@ impl Lives {
             delivering: false,
             host: None,
             supervising: None,
-            ended: watch::Sender::new(0),
+            ended: watch::Sender::new(None),
         };
         self.actors.insert(id, actor);
         if let Some(parent) = parent {
@@ -213,9 +216,16 @@ impl Lives {
 
     /// Ends a start, well or not.
     pub(super) fn settle(&mut self, start: Start) -> Result<ActorInfo, ActorError> {
-        let Start { id, life, outcome, origin, state, .. } = start;
-        // Gone: its parent ended during the first start.
-        let Some(actor) = self.actors.get_mut(&id) else { return Err(ActorError::ShuttingDown) };
+        let Start { id, life, outcome, origin, state, ended } = start;
+        let Some(actor) = self.actors.get_mut(&id) else {
+            // Its first start was ended, by its parent's end or by somebody else, and nothing is left of it.
+            return Err(match ended.borrow().clone() {
+                Some((_, reason)) if reason != ExitReason::ParentStopped => {
+                    ActorError::StartFailed { reason }
+                }
+                _ => ActorError::ShuttingDown,
+            });
+        };
         match &actor.status {
             ActorStatus::Starting if actor.incarnation == life => {}
             ActorStatus::Ended(reason) => return Err(ActorError::StartFailed { reason: reason.clone() }),
@@ -257,14 +267,24 @@ impl Lives {
             |actor: &&mut Actor| actor.incarnation == life && actor.status == ActorStatus::Starting;
         let Some(actor) = self.actors.get_mut(&id).filter(starting) else { return };
         actor.status = ActorStatus::Ended(reason.clone());
-        actor.ended.send_replace(life.0);
+        actor.ended.send_replace(Some((life, reason.clone())));
         self.history.push(format!("fail {} {life}", actor.name));
         let exited = Exited { incarnation: life, reason: reason.clone() };
         self.record(id, EventKind::EXITED, payload::encode(&exited));
         self.note(What::StartFailed { id, incarnation: life, reason });
         self.end_children(id);
         if life == Incarnation::FIRST {
+            self.go_on(id);
             self.forget(id);
+        }
+    }
+
+    /// A program that was registered goes on after a first start that left no actor: the next has the starts that are left.
+    fn go_on(&mut self, id: ActorId) {
+        if let Some(actor) = self.actors.get(&id)
+            && let Some(program) = self.programs.get_mut(&actor.name)
+        {
+            program.starts.clone_from(&actor.program.starts);
         }
     }
 
@@ -301,7 +321,7 @@ impl Lives {
         let exit = ChildExit::new(id, incarnation, reason.clone());
         actor.status = ActorStatus::Ended(reason.clone());
         actor.last_exit = Some(exit.clone());
-        actor.ended.send_replace(incarnation.0);
+        actor.ended.send_replace(Some((incarnation, reason.clone())));
         actor.host = None;
         if let Some(supervising) = actor.supervising.take() {
             supervising.shutdown.shutdown();
@@ -325,13 +345,23 @@ impl Lives {
         };
         let exits = self.exits(parent);
         for _ in 0..times {
-            self.note(What::ExitTold { parent, id, incarnation });
             if self.queue.is_direct() {
+                self.note(What::ExitTold { parent, id, incarnation });
                 exits.push(exit.clone());
             } else {
                 self.queue.tell(exits.clone(), exit.clone());
             }
         }
+    }
+
+    /// Lets the next thing happen that is ready.
+    pub(super) fn fire(&mut self) -> Option<Ready> {
+        let ready = self.queue.fire()?;
+        if let Ready::Exit(id, incarnation) = ready {
+            let parent = self.actors.get(&id).and_then(|actor| actor.parent);
+            self.note(What::ExitTold { parent, id, incarnation });
+        }
+        Some(ready)
     }
 
     /// The queue for the exits below a parent. That of an unknown one goes nowhere.

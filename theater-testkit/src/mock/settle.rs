@@ -42,7 +42,7 @@ impl MockRuntime {
     /// happen by themselves as soon as everybody waits.
     pub async fn step(&self) -> Option<String> {
         idle().await;
-        let fired = self.lives().queue.fire();
+        let fired = self.lives().fire();
         idle().await;
         fired.map(|ready| ready.to_string())
     }
@@ -59,7 +59,7 @@ impl MockRuntime {
             let fired = {
                 let mut lives = self.lives();
                 let mine = lives.queue.manual || !lives.queue.pumping;
-                mine && lives.queue.fire().is_some()
+                mine && lives.fire().is_some()
             };
             let steps = self.activity() - begin;
             if steps > budget {
@@ -123,6 +123,8 @@ impl MockRuntime {
 
     /// Makes sure that what is ready happens.
     pub(super) fn pump(&self) {
+        // Outside of a tokio runtime, at its end for example, nobody is there for whom it could happen.
+        let Ok(tokio) = tokio::runtime::Handle::try_current() else { return };
         {
             let mut lives = self.lives();
             let queue = &mut lives.queue;
@@ -132,11 +134,11 @@ impl MockRuntime {
             queue.pumping = true;
         }
         let mock = self.clone();
-        tokio::spawn(async move {
+        tokio.spawn(async move {
             loop {
                 idle().await;
                 let mut lives = mock.lives();
-                if lives.queue.fire().is_none() {
+                if lives.fire().is_none() {
                     lives.queue.pumping = false;
                     return;
                 }

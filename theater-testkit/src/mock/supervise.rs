@@ -96,7 +96,7 @@ impl MockRuntime {
     pub(crate) fn host_called(&self, caller: ActorId, call: &HostCall) -> u64 {
         let mut lives = self.lives();
         let number = lives.number();
-        let (function, target) = (call.function(), call.child().map(str::to_owned));
+        let (function, target) = (call.function(), call.target().map(str::to_owned));
         lives.note(What::HostCalled { caller, call: number, function, target });
         number
     }

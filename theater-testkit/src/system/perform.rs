@@ -1,6 +1,7 @@
 //! Commands, one at a time.
 
 use theater_core::{ActorId, ActorRuntime, Authority, SpawnRequest, StopMode};
+use theater_supervisor::{ChildState, ChildView};
 
 use super::{BUDGET, System};
 use crate::act::HostCall;
@@ -31,6 +32,12 @@ impl System {
                     children.extend(self.child(*target).await);
                 }
                 self.mock.crash_together(&children, reason.clone());
+            }
+            Cmd::List => {
+                // What is at work changes between the list and the counts.
+                self.mock.settle(BUDGET).await?;
+                self.ask(self.supervisor, command).await;
+                return self.mock.settle(BUDGET).await.map(drop);
             }
             Cmd::AsStranger(target, command) => {
                 // Any actor but the parent: the children themselves, and one that has nothing to do with it.
@@ -124,8 +131,19 @@ impl System {
                 self.spawn(async move {
                     let children = supervisor.which_children().await;
                     let counts = supervisor.count_children().await;
-                    if let (Ok(children), Ok(counts)) = (children, counts) {
+                    let again = supervisor.which_children().await;
+                    // What changes between the two calls says nothing.
+                    if let (Ok(children), Ok(counts), Ok(again)) = (children, counts, again)
+                        && children == again
+                    {
+                        // At work it may keep what it is about to forget.
+                        let settled =
+                            |child: &ChildView| matches!(child.state, ChildState::Running | ChildState::Down);
+                        let entries = children.iter().all(settled).then_some(children.len());
                         mock.note(What::Listed { id: actor, children, counts });
+                        if let Some(entries) = entries {
+                            mock.note(What::Size { id: actor, entries });
+                        }
                     }
                 });
             }
