@@ -70,9 +70,14 @@ impl History {
 
     /// Takes note of an entry. What makes no sense is for the checks to find.
     pub(super) fn take(&mut self, entry: &Entry) {
-        let places = self.actors.len();
         match &entry.what {
             What::Begins { id, incarnation, parent, name, child_spec, state, .. } => {
+                // A child whose start was ignored keeps its place, though its next start is another actor's.
+                let before = self
+                    .actors
+                    .values()
+                    .find(|known| known.parent == *parent && known.name == *name && !known.ran);
+                let place = before.map_or(self.actors.len(), |known| known.place);
                 let known = self.actors.entry(*id).or_insert_with(|| Known {
                     name: name.clone(),
                     parent: *parent,
@@ -83,7 +88,7 @@ impl History {
                     asked: None,
                     first: state.clone(),
                     state: None,
-                    place: places,
+                    place,
                     supervision: None,
                     supervises: false,
                     reaped: false,
