@@ -180,8 +180,9 @@ impl ChildNotice {
 /// **Errors.** An operation that fails has no effect, except where its documentation says so. Methods do not panic.
 ///
 /// # Implementing
-/// Annotate the `impl` with [`async_trait`](macro@crate::async_trait). `theater-supervisor/examples/closures.rs` is a
-/// complete backend without WebAssembly.
+/// Annotate the `impl` with [`async_trait`](macro@crate::async_trait). `examples/native-runtime` of the repository is a complete
+/// backend without WebAssembly, `docs/plug-in-your-own-runtime.md` walks through it, and `theater-testkit` has a suite
+/// with cases for every clause.
 #[async_trait]
 pub trait ActorRuntime: fmt::Debug + Send + Sync + 'static {
     /// Starts an actor and waits until its `init` has ended.

@@ -38,7 +38,7 @@ pub struct SupervisorHostConfig {}
 /// - **Safe state access**: states and events are read from snapshots, of children only.
 ///
 /// # Examples
-/// `examples/closures.rs` of this crate is a whole program.
+/// `examples/native-runtime` of the repository is a whole program.
 /// ```
 /// use theater_supervisor::{SupervisorHost, SupervisorHostConfig};
 ///

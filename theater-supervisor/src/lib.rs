@@ -7,7 +7,7 @@
 //! - **The host functions.** [`SupervisorHost`] is what a supervising actor sees as `theater:simple/supervisor`: seven
 //!   functions, each refused for anything but an own child and recorded in the caller's chain.
 //!
-//! `examples/closures.rs` implements `ActorRuntime` with plain closures and gets both.
+//! `examples/native-runtime` of the repository implements `ActorRuntime` with plain closures and gets both.
 
 #![forbid(unsafe_code)]
 

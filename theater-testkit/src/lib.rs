@@ -1,10 +1,12 @@
-//! Fakes to test supervision without WebAssembly.
+//! Tests of supervision, without WebAssembly. `docs/testing.md` of the repository is the guide.
 //!
-//! - [`MockRuntime`] is an [`ActorRuntime`](theater_core::ActorRuntime) in memory: its children do what their [`Program`]
-//!   says, and crash when the test says so.
+//! - [`MockRuntime`] is an [`ActorRuntime`](theater_core::ActorRuntime) in memory: its actors do what their [`Program`] says, a
+//!   [`Schedule`] picks what happens next, and everything that happens stands in its [`Log`].
 //! - [`FakeGuest`] is linked to a [`SupervisorHost`](theater_supervisor::SupervisorHost) as a component would be, and calls
 //!   its functions as a guest would: with texts, getting texts.
-//!
+//! - [`fault`] lets operations fail, wait, get lost or happen twice, and stores fill up.
+//! - [`system`] runs random commands on a supervisor over the mock, and [`invariants`] says what has to be so in every run.
+//! - [`conformance`] has suites for anybody's runtime, store and manifest source.
 //! - [`machine`] runs pure rules, one's own among them, in a world where everything comes late, twice or not at all, and
 //!   checks thirteen properties of every step.
 //! - [`otp`] has an executable reference model of one supervisor, plays scenarios, those recorded from the real OTP among them,
@@ -31,6 +33,10 @@
 //! ```
 
 #![forbid(unsafe_code)]
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/testing.md")]
+struct Testing;
 
 mod act;
 pub mod conformance;

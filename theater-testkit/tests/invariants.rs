@@ -1,5 +1,7 @@
 //! The invariants: they hold in random runs, and each is broken by logs that show the contrary.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 #[path = "invariants/broken.rs"]
 mod broken;
 #[path = "invariants/refinement.rs"]
