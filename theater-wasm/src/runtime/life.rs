@@ -233,6 +233,10 @@ impl Running<'_> {
         {
             return Ok(reason);
         }
+        // An actor that ends itself in `init` has not run: OTP's `ignore`.
+        if let Some(reason) = self.completed() {
+            return Ok(reason);
+        }
         started();
         loop {
             if let Some(reason) = self.completed() {

@@ -3,6 +3,7 @@
 mod callbacks;
 mod chains;
 mod commands;
+mod conformance;
 mod declared;
 mod documents;
 mod groups;

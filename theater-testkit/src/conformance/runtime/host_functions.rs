@@ -29,7 +29,7 @@ fn child(answer: HostAnswer) -> Result<ActorId, Failure> {
 }
 
 pub(super) async fn spawn_starts_a_child(it: Subject) -> Verdict {
-    let root = it.root().await?;
+    let root = it.supervisor().await?;
     let id = spawn(&it, root, "child", Some(b"given")).await?;
     ensure_eq!(it.info(id).await?.parent, Some(root), "the parent of who was spawned");
     ensure_eq!(it.state(id).await?.as_deref(), Some(&b"given"[..]), "the state after init");
@@ -40,7 +40,7 @@ pub(super) async fn spawn_starts_a_child(it: Subject) -> Verdict {
 }
 
 pub(super) async fn resume_starts_a_child_with_a_state(it: Subject) -> Verdict {
-    let root = it.root().await?;
+    let root = it.supervisor().await?;
     let manifest = it.reference("child");
     let resume = HostCall::Resume { manifest, state: Some("kept".into()) };
     let id = child(ask(&it, root, resume).await?)?;
@@ -50,7 +50,7 @@ pub(super) async fn resume_starts_a_child_with_a_state(it: Subject) -> Verdict {
 }
 
 pub(super) async fn list_children_lists_those_that_have_not_ended(it: Subject) -> Verdict {
-    let root = it.root().await?;
+    let root = it.supervisor().await?;
     let mut children = Vec::new();
     for _ in 0..4 {
         children.push(spawn(&it, root, "child temporary", None).await?.to_string());
@@ -64,7 +64,7 @@ pub(super) async fn list_children_lists_those_that_have_not_ended(it: Subject) -
 }
 
 pub(super) async fn restart_child_begins_the_next_life(it: Subject) -> Verdict {
-    let root = it.root().await?;
+    let root = it.supervisor().await?;
     let id = spawn(&it, root, "child temporary", Some(b"state")).await?;
     it.set_state(id, b"last").await?;
     let restart = || HostCall::RestartChild(id.to_string());
@@ -75,7 +75,7 @@ pub(super) async fn restart_child_begins_the_next_life(it: Subject) -> Verdict {
 }
 
 pub(super) async fn stop_child_ends_a_child_and_one_that_has_ended_is_no_error(it: Subject) -> Verdict {
-    let root = it.root().await?;
+    let root = it.supervisor().await?;
     let id = spawn(&it, root, "child temporary", None).await?;
     let stop = || HostCall::StopChild(id.to_string());
     ensure_eq!(ask(&it, root, stop()).await?, HostAnswer::Done, "the answer to stop-child");
@@ -86,7 +86,7 @@ pub(super) async fn stop_child_ends_a_child_and_one_that_has_ended_is_no_error(i
 }
 
 pub(super) async fn get_child_state_reads_the_last_good_state(it: Subject) -> Verdict {
-    let root = it.root().await?;
+    let root = it.supervisor().await?;
     let id = spawn(&it, root, "child temporary", None).await?;
     let read = || HostCall::GetChildState(id.to_string());
     ensure_eq!(ask(&it, root, read()).await?, HostAnswer::State(None), "the state of who has none");
@@ -98,7 +98,7 @@ pub(super) async fn get_child_state_reads_the_last_good_state(it: Subject) -> Ve
 }
 
 pub(super) async fn get_child_events_reads_the_chain(it: Subject) -> Verdict {
-    let root = it.root().await?;
+    let root = it.supervisor().await?;
     let id = spawn(&it, root, "child temporary", None).await?;
     it.crash(id).await?;
     let HostAnswer::Events(read) = ask(&it, root, HostCall::GetChildEvents(id.to_string())).await? else {
@@ -110,7 +110,7 @@ pub(super) async fn get_child_events_reads_the_chain(it: Subject) -> Verdict {
 }
 
 pub(super) async fn a_start_that_fails_tells_the_real_reason(it: Subject) -> Verdict {
-    let root = it.root().await?;
+    let root = it.supervisor().await?;
     let call = HostCall::Spawn { manifest: it.reference("child error"), init: None };
     match it.call(root, call).await {
         Err(error) if error.contains("init failed") => {}
@@ -138,7 +138,7 @@ fn short(records: &[String]) -> Vec<&str> {
 }
 
 pub(super) async fn each_call_is_recorded_before_and_after(it: Subject) -> Verdict {
-    let root = it.root().await?;
+    let root = it.supervisor().await?;
     let id = spawn(&it, root, "child temporary", None).await?.to_string();
     ask(&it, root, HostCall::ListChildren).await?;
     ask(&it, root, HostCall::GetChildState(id.clone())).await?;
@@ -163,7 +163,7 @@ pub(super) async fn each_call_is_recorded_before_and_after(it: Subject) -> Verdi
 }
 
 pub(super) async fn a_refusal_is_recorded_too(it: Subject) -> Verdict {
-    let (root, stranger) = (it.root().await?, it.root().await?);
+    let (root, stranger) = (it.supervisor().await?, it.supervisor().await?);
     let calls: [fn(String) -> HostCall; 4] =
         [HostCall::RestartChild, HostCall::StopChild, HostCall::GetChildState, HostCall::GetChildEvents];
     for call in calls {

@@ -33,7 +33,7 @@ async fn refused(it: &Subject, caller: ActorId, targets: &[String]) -> Verdict {
 }
 
 pub(super) async fn everybody_but_an_own_child_gets_one_answer(it: Subject) -> Verdict {
-    let (root, stranger) = (it.root().await?, it.root().await?);
+    let (root, stranger) = (it.supervisor().await?, it.supervisor().await?);
     let child = it.child(root).await?;
     let (grandchild, strange_child) = (it.child(child).await?, it.child(stranger).await?);
     let ended = it.child(stranger).await?;
@@ -46,7 +46,7 @@ pub(super) async fn everybody_but_an_own_child_gets_one_answer(it: Subject) -> V
 }
 
 pub(super) async fn a_refusal_touches_nobody(it: Subject) -> Verdict {
-    let (root, stranger) = (it.root().await?, it.root().await?);
+    let (root, stranger) = (it.supervisor().await?, it.supervisor().await?);
     let child = it.child(stranger).await?;
     it.set_state(child, b"secret").await?;
     let before = (it.info(child).await?, it.events(child).await?, it.events(stranger).await?);
@@ -57,7 +57,7 @@ pub(super) async fn a_refusal_touches_nobody(it: Subject) -> Verdict {
 }
 
 pub(super) async fn a_child_cannot_reach_its_parent_or_siblings(it: Subject) -> Verdict {
-    let root = it.root().await?;
+    let root = it.supervisor().await?;
     let parent = it.start(Some(root), "middle infinity supervisor").await?.id;
     let sibling = it.child(root).await?;
     refused(&it, parent, &[root.to_string(), sibling.to_string(), parent.to_string()]).await?;

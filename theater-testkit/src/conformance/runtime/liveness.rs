@@ -48,7 +48,7 @@ pub(super) async fn a_start_that_hangs_can_be_given_up_and_tried_again(it: Subje
 }
 
 pub(super) async fn a_parent_that_names_itself_is_answered(it: Subject) -> Verdict {
-    let root = it.root().await?;
+    let root = it.supervisor().await?;
     let calls: [fn(String) -> HostCall; 4] =
         [HostCall::StopChild, HostCall::RestartChild, HostCall::GetChildState, HostCall::GetChildEvents];
     for call in calls {
@@ -62,7 +62,7 @@ pub(super) async fn a_parent_that_names_itself_is_answered(it: Subject) -> Verdi
 }
 
 pub(super) async fn a_parent_can_stop_a_busy_child(it: Subject) -> Verdict {
-    let root = it.root().await?;
+    let root = it.supervisor().await?;
     let spawn = HostCall::Spawn { manifest: it.reference("child temporary kill"), init: None };
     let HostAnswer::Child(child) = it.call(root, spawn).await? else {
         return Err("spawn answered something else".into());

@@ -220,7 +220,7 @@ pub(super) async fn a_supervisor_that_ends_stops_its_children_latest_first(it: S
 
 pub(super) async fn a_restart_that_fails_is_tried_again(it: Subject) -> Verdict {
     let supervised = Supervised::under(&it, Strategy::OneForOne).await?;
-    let child = supervised.child("a", "a permanent ok error error ok").await?;
+    let child = supervised.child("a", "a permanent initial ok error error ok").await?;
     it.crash(child).await?;
     supervised.run(&[(child, 4)]).await
 }

@@ -33,8 +33,7 @@ pub(super) async fn a_start_answers_with_the_running_actor(it: Subject) -> Verdi
 pub(super) async fn the_child_spec_of_the_request_counts(it: Subject) -> Verdict {
     let root = it.root().await?;
     let spec = ChildSpec::new(RestartPolicy::Transient)
-        .with_shutdown(theater_core::Shutdown::After(Duration::from_millis(1_234)))
-        .with_significant(true);
+        .with_shutdown(theater_core::Shutdown::After(Duration::from_millis(1_234)));
     let info = it.runtime.spawn(it.request(Some(root), "child permanent").child_spec(spec)).await?;
     ensure_eq!(info.child_spec, spec, "the child spec");
     let info = it.runtime.restart(Authority::Operator, info.id, RestartFrom::LastGood).await?;

@@ -64,8 +64,14 @@ impl Subject {
         self.runtime.spawn(self.request(parent, words)).await
     }
 
+    /// A root actor whose children are nobody's business but the case's.
     pub(super) async fn root(&self) -> Result<ActorId, ActorError> {
-        Ok(self.start(None, "root infinity supervisor").await?.id)
+        Ok(self.start(None, "root infinity").await?.id)
+    }
+
+    /// A root actor that supervises, and calls the host functions.
+    pub(super) async fn supervisor(&self) -> Result<ActorId, ActorError> {
+        Ok(self.start(None, "supervisor infinity supervisor").await?.id)
     }
 
     pub(super) async fn child(&self, parent: ActorId) -> Result<ActorId, ActorError> {
