@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use theater_core::{ActorError, ActorId, LimitError};
+use theater_core::{ActorError, ActorId, Escalation, ExitReason, LimitError};
 
 /// A result of a supervision function.
 pub type Result<T, E = SupervisorError> = std::result::Result<T, E>;
@@ -32,6 +32,29 @@ pub enum SupervisorError {
     /// A record could not be encoded or decoded as JSON.
     #[error("Serialization error: {0}")]
     SerializationError(#[from] serde_json::Error),
+}
+
+impl SupervisorError {
+    /// The reason with which an actor ends whose supervisor has ended with this error, for the runtime that runs the actor:
+    /// what [`SupervisorHost::start`](crate::SupervisorHost::start) answered, under the actor's `supervision.escalation`.
+    #[must_use]
+    pub fn exit_reason(self, escalation: Escalation) -> ExitReason {
+        let clean = escalation == Escalation::Shutdown;
+        match self {
+            Self::ActorError(ActorError::Escalated { child, reason, .. }) => {
+                ExitReason::Escalated { child, reason: reason.to_string(), clean }
+            }
+            Self::ActorError(ActorError::Poisoned { child, crashes, reason }) => {
+                let reason = format!("{reason}, {crashes} times in a row from its initial state");
+                ExitReason::Escalated { child, reason, clean }
+            }
+            Self::ActorError(ActorError::AutoShutdown { child }) => ExitReason::AutoShutdown { child },
+            Self::ActorError(error @ ActorError::ChildNotStarted { .. }) => {
+                ExitReason::StartFailed { error: error.to_string() }
+            }
+            other => ExitReason::HostPanicked { message: format!("the supervisor ended: {other}") },
+        }
+    }
 }
 
 /// Why a supervisor does not do what it was asked to do with a child. The first six are answers of OTP's `supervisor`.

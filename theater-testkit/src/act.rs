@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use theater_core::Bytes;
+use theater_core::{Bytes, Caller};
+use theater_supervisor::SupervisorHost;
 
 /// Something that an actor does in one call, when a test asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +77,42 @@ impl HostCall {
             | Self::GetChildEvents(child) => Some(child),
             Self::ListChildren => None,
         }
+    }
+
+    /// Makes the call on a supervisor host, as a binding does on behalf of a guest.
+    ///
+    /// # Errors
+    /// What the guest is told.
+    pub async fn perform(self, host: &SupervisorHost, caller: &Caller) -> Result<HostAnswer, String> {
+        self.answer(host, caller).await.map_err(|error| error.to_string())
+    }
+
+    async fn answer(self, host: &SupervisorHost, caller: &Caller) -> theater_supervisor::Result<HostAnswer> {
+        Ok(match self {
+            HostCall::Spawn { manifest, init } => {
+                HostAnswer::Child(host.spawn(caller, manifest, init.map(Vec::from)).await?.to_string())
+            }
+            HostCall::Resume { manifest, state } => {
+                HostAnswer::Child(host.resume(caller, manifest, state.map(Vec::from)).await?.to_string())
+            }
+            HostCall::ListChildren => {
+                let children = host.list_children(caller).await?;
+                HostAnswer::Children(children.iter().map(ToString::to_string).collect())
+            }
+            HostCall::RestartChild(child) => {
+                host.restart_child(caller, &child).await?;
+                HostAnswer::Done
+            }
+            HostCall::StopChild(child) => {
+                host.stop_child(caller, &child).await?;
+                HostAnswer::Done
+            }
+            HostCall::GetChildState(child) => HostAnswer::State(host.get_child_state(caller, &child).await?),
+            HostCall::GetChildEvents(child) => {
+                let events = host.get_child_events(caller, &child).await?;
+                HostAnswer::Events(events.iter().map(theater_core::ChainEvent::event_type).collect())
+            }
+        })
     }
 }
 

@@ -51,7 +51,7 @@ impl FakeGuest {
     pub async fn call(&self, call: HostCall) -> Result<HostAnswer, String> {
         let host = self.host.as_ref().ok_or("the guest is not linked to a supervisor host")?;
         let number = self.mock.host_called(self.caller.id, &call);
-        let answer = ask(host, &self.caller, call).await.map_err(|error| error.to_string());
+        let answer = call.perform(host, &self.caller).await;
         self.mock.host_answered(self.caller.id, number, answer.clone());
         answer
     }
@@ -129,38 +129,6 @@ fn child(answer: HostAnswer) -> String {
         HostAnswer::Child(id) => id,
         other => unreachable!("a start answered {other:?}"),
     }
-}
-
-async fn ask(
-    host: &SupervisorHost,
-    caller: &Caller,
-    call: HostCall,
-) -> theater_supervisor::Result<HostAnswer> {
-    Ok(match call {
-        HostCall::Spawn { manifest, init } => {
-            HostAnswer::Child(host.spawn(caller, manifest, init.map(Vec::from)).await?.to_string())
-        }
-        HostCall::Resume { manifest, state } => {
-            HostAnswer::Child(host.resume(caller, manifest, state.map(Vec::from)).await?.to_string())
-        }
-        HostCall::ListChildren => {
-            let children = host.list_children(caller).await?;
-            HostAnswer::Children(children.iter().map(ToString::to_string).collect())
-        }
-        HostCall::RestartChild(child) => {
-            host.restart_child(caller, &child).await?;
-            HostAnswer::Done
-        }
-        HostCall::StopChild(child) => {
-            host.stop_child(caller, &child).await?;
-            HostAnswer::Done
-        }
-        HostCall::GetChildState(child) => HostAnswer::State(host.get_child_state(caller, &child).await?),
-        HostCall::GetChildEvents(child) => {
-            let events = host.get_child_events(caller, &child).await?;
-            HostAnswer::Events(events.iter().map(theater_core::ChainEvent::event_type).collect())
-        }
-    })
 }
 
 impl HostLinker<SupervisorHost> for FakeGuest {

@@ -145,8 +145,7 @@ impl NativeRuntime {
         tokio::spawn(async move {
             if let Err(error) = driving.await {
                 // It gave up: its actor ends with it.
-                let reason = ExitReason::Escalated { child: id, reason: error.to_string(), clean: false };
-                runtime.table().end(id, life, reason);
+                runtime.table().end(id, life, error.exit_reason(supervision.escalation));
             }
         });
         (host, Some(shutdown))

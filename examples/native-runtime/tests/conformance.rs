@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use native_runtime::{Behaviour, Init, NativeRuntime, Step};
-use theater_core::{
-    ActorError, ActorId, ActorRuntime, ActorStatus, Authority, Bytes, ChainEvent, async_trait,
-};
+use theater_core::{ActorError, ActorId, ActorRuntime, ActorStatus, Authority, Bytes, async_trait};
 use theater_testkit::conformance::TestBackend;
 use theater_testkit::{Act, HostAnswer, HostCall, Program, StartOutcome, conformance_tests};
 
@@ -99,33 +97,7 @@ impl TestBackend for NativeBackend {
 
     async fn call(&self, actor: ActorId, call: HostCall) -> Result<HostAnswer, String> {
         let (host, caller) = self.runtime.guest(actor).map_err(|error| error.to_string())?;
-        let answer = match call {
-            HostCall::Spawn { manifest, init } => host
-                .spawn(&caller, manifest, init.map(Vec::from))
-                .await
-                .map(|id| HostAnswer::Child(id.to_string())),
-            HostCall::Resume { manifest, state } => host
-                .resume(&caller, manifest, state.map(Vec::from))
-                .await
-                .map(|id| HostAnswer::Child(id.to_string())),
-            HostCall::ListChildren => host
-                .list_children(&caller)
-                .await
-                .map(|children| HostAnswer::Children(children.iter().map(ToString::to_string).collect())),
-            HostCall::RestartChild(child) => {
-                host.restart_child(&caller, &child).await.map(|()| HostAnswer::Done)
-            }
-            HostCall::StopChild(child) => host.stop_child(&caller, &child).await.map(|()| HostAnswer::Done),
-            HostCall::GetChildState(child) => {
-                host.get_child_state(&caller, &child).await.map(HostAnswer::State)
-            }
-            HostCall::GetChildEvents(child) => host
-                .get_child_events(&caller, &child)
-                .await
-                .map(|events| HostAnswer::Events(events.iter().map(ChainEvent::event_type).collect())),
-            other => return Err(format!("there is no function for {other:?}")),
-        };
-        answer.map_err(|error| error.to_string())
+        call.perform(&host, &caller).await
     }
 }
 

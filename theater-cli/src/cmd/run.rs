@@ -138,6 +138,10 @@ impl Run {
                 biased;
                 started = &mut spawn, if starting => match started {
                     Ok(_) => starting = false,
+                    // An app that has nothing more to do than its `init` is no failure.
+                    Err(ActorError::StartFailed { reason: reason @ ExitReason::Completed { .. } }) => {
+                        break Ended::Root(reason);
+                    }
                     Err(error) => break Ended::NotStarted(error),
                 },
                 Some(exit) = exits.next() => break Ended::Root(exit.reason),

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use theater_core::{
-    ActorError, ActorHandle, ActorId, Escalation, ExitReason, ShutdownController, StopMode, SupervisionSpec,
-};
-use theater_supervisor::{SupervisorError, SupervisorHandle, SupervisorHost};
+use theater_core::{ActorHandle, ActorId, ShutdownController, StopMode, SupervisionSpec};
+use theater_supervisor::{SupervisorHandle, SupervisorHost};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -49,7 +47,7 @@ impl MockRuntime {
             let mut lives = mock.lives();
             lives.note(What::SupervisorEnded { id, outcome });
             if let Err(error) = ended {
-                lives.end(id, Some(life), cause_of_end(error, supervision.escalation));
+                lives.end(id, Some(life), error.exit_reason(supervision.escalation));
             }
             drop(lives);
             mock.pump();
@@ -113,21 +111,5 @@ impl MockRuntime {
             self.supervise(id, supervision);
         }
         self.deliver(id);
-    }
-}
-
-/// As what an actor ends whose supervisor has ended.
-fn cause_of_end(error: SupervisorError, escalation: Escalation) -> ExitReason {
-    let clean = escalation == Escalation::Shutdown;
-    match error {
-        SupervisorError::ActorError(ActorError::Escalated { child, reason, .. }) => {
-            ExitReason::Escalated { child, reason: reason.to_string(), clean }
-        }
-        SupervisorError::ActorError(ActorError::Poisoned { child, crashes, reason }) => {
-            let reason = format!("{reason}, {crashes} times in a row from its initial state");
-            ExitReason::Escalated { child, reason, clean }
-        }
-        SupervisorError::ActorError(ActorError::AutoShutdown { child }) => ExitReason::AutoShutdown { child },
-        other => ExitReason::StartFailed { error: other.to_string() },
     }
 }

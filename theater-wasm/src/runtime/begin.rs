@@ -6,10 +6,8 @@ use std::sync::{Arc, MutexGuard};
 
 use futures_util::FutureExt;
 use theater_core::event::payload::Origin;
-use theater_core::{
-    ActorError, ActorHandle, Escalation, EventKind, ExitReason, Incarnation, ShutdownController,
-};
-use theater_supervisor::{SupervisorError, SupervisorHost};
+use theater_core::{ActorError, ActorHandle, EventKind, ExitReason, Incarnation, ShutdownController};
+use theater_supervisor::SupervisorHost;
 use tokio::sync::oneshot;
 
 use super::entry::{Core, Entry, Inboxes, Phase, Roots, Start, lock};
@@ -105,7 +103,7 @@ impl Inner {
         let task = tokio::spawn(async move {
             match AssertUnwindSafe(driving).catch_unwind().await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => ended.kill(cause_of_end(error, escalation)),
+                Ok(Err(error)) => ended.kill(error.exit_reason(escalation)),
                 Err(panic) => ended.kill(ExitReason::HostPanicked { message: panic_message(&*panic) }),
             }
         });
@@ -182,25 +180,6 @@ fn announce(life: &Life, origin: Origin) {
     let kind = if first { EventKind::CHILD_STARTED } else { EventKind::CHILD_RESTARTED };
     life.inner.anchor(&life.entry, kind, None);
     life.inner.tell(&life.entry, LifecycleKind::Started { origin });
-}
-
-/// As what an actor ends whose supervisor has ended.
-fn cause_of_end(error: SupervisorError, escalation: Escalation) -> ExitReason {
-    let clean = escalation == Escalation::Shutdown;
-    match error {
-        SupervisorError::ActorError(ActorError::Escalated { child, reason, .. }) => {
-            ExitReason::Escalated { child, reason: reason.to_string(), clean }
-        }
-        SupervisorError::ActorError(ActorError::Poisoned { child, crashes, reason }) => {
-            let reason = format!("{reason}, {crashes} times in a row from its initial state");
-            ExitReason::Escalated { child, reason, clean }
-        }
-        SupervisorError::ActorError(ActorError::AutoShutdown { child }) => ExitReason::AutoShutdown { child },
-        SupervisorError::ActorError(error @ ActorError::ChildNotStarted { .. }) => {
-            ExitReason::StartFailed { error: error.to_string() }
-        }
-        other => ExitReason::HostPanicked { message: format!("the supervisor ended: {other}") },
-    }
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
