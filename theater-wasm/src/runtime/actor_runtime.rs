@@ -101,6 +101,13 @@ impl ActorRuntime for WasmRuntime {
 
     async fn reap(&self, by: Authority, id: ActorId) -> Result<(), ActorError> {
         let entry = self.inner.target(by, id)?;
+        // Whoever holds the turn is about to start it.
+        let Ok(_turn) = entry.starts.try_lock() else { return Err(ActorError::StillRunning { id }) };
+        if matches!(entry.core().phase, Phase::Ended { .. }) {
+            // Its exit must have been left for its parent before it can be forgotten there.
+            let last = entry.core().last.clone();
+            settled(last).await;
+        }
         if !matches!(entry.core().phase, Phase::Ended { .. }) {
             return Err(ActorError::StillRunning { id });
         }
