@@ -15,10 +15,16 @@ mod chain;
 mod export;
 pub mod hash;
 pub mod jsonl;
+mod log;
+mod segment;
 mod store;
 mod verify;
+pub mod vfs;
 
 pub use chain::{Chain, Head};
 pub use export::{ExportError, ExportErrorKind, ExportReport, verify_export};
-pub use store::{AppendError, ChainStore, MemoryStore, ReadError};
+pub use log::{Cut, LogOptions, OpenError, Recovery, SegmentedStore, SteppedStore};
+pub use store::{
+    AppendError, ChainStore, Damage, Durability, Lsn, MemoryStore, Poisoned, ReadError, Tail, Tailed,
+};
 pub use verify::{ChainError, ChainErrorKind, Verifier, verify, verify_anchor};

@@ -1,58 +1,20 @@
 //! Stores: who keeps chains.
 
+mod durability;
+pub(crate) mod error;
 mod memory;
+mod tail;
 
 use async_trait::async_trait;
 use theater_core::{ChainEvent, ChainId, EventRange};
 
 use crate::chain::Head;
 
+pub use durability::{Durability, Lsn};
+pub use error::{AppendError, Damage, Poisoned, ReadError};
 pub use memory::MemoryStore;
-
-/// Why an event was not appended. Nothing was changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AppendError {
-    /// The chain's head is not the one that the writer expected: somebody else appended.
-    #[error("the chain's head is at {} events, the writer expected another", actual.length)]
-    Conflict {
-        /// The head.
-        actual: Head,
-    },
-    /// The event does not follow the head that the writer expected.
-    #[error("event {seq} does not follow the head that it was sealed onto")]
-    NotSealedOntoHead {
-        /// The event's position.
-        seq: u64,
-    },
-    /// There is no such chain.
-    #[error("unknown chain {chain}")]
-    UnknownChain {
-        /// The chain.
-        chain: ChainId,
-    },
-    /// There is such a chain already.
-    #[error("chain {chain} exists already")]
-    AlreadyExists {
-        /// The chain.
-        chain: ChainId,
-    },
-    /// The store takes no more.
-    #[error("the store is full")]
-    Full,
-}
-
-/// Why events could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReadError {
-    /// There is no such chain.
-    #[error("unknown chain {chain}")]
-    UnknownChain {
-        /// The chain.
-        chain: ChainId,
-    },
-}
+pub(crate) use tail::Tails;
+pub use tail::{Tail, Tailed};
 
 /// Keeps chains of events.
 ///
@@ -64,6 +26,11 @@ pub enum ReadError {
 /// - **Reading** gives what was appended, byte for byte, oldest first, and never waits for a writer.
 /// - Chains are independent: an append to one neither waits for nor fails because of another.
 /// - A store does not verify: it keeps what writers sealed. It does refuse an event that does not follow the head.
+/// - **Durability.** Every event that is taken gets the next place in the store's one order ([`Lsn`]). Events become durable in
+///   that order, so that what survives a crash is a beginning of it: no event survives without those that were taken before.
+///   [`until_durable`](Self::until_durable) answers once that is so; what [`Durability`] means is the store's promise.
+/// - **Failure.** Once a store could not write, it says so on every call that would change anything, for ever: nobody knows what of its
+///   last writes is on the disk. Reading goes on.
 #[async_trait]
 pub trait ChainStore: std::fmt::Debug + Send + Sync + 'static {
     /// Begins a chain with its genesis event.
@@ -91,6 +58,36 @@ pub trait ChainStore: std::fmt::Debug + Send + Sync + 'static {
 
     /// All chains, in the order in which they were created.
     async fn chains(&self) -> Vec<ChainId>;
+
+    /// What the store promises of an event that is durable.
+    fn durability(&self) -> Durability;
+
+    /// The place of the last event that was taken. Taken right after an append it covers that event, and everything that it can
+    /// have been caused by.
+    fn accepted(&self) -> Lsn;
+
+    /// The place up to which everything is durable.
+    ///
+    /// # Errors
+    /// If the store has failed.
+    fn durable(&self) -> Result<Lsn, Poisoned>;
+
+    /// Waits until everything up to this place is durable. Cancel-safe.
+    ///
+    /// # Errors
+    /// If the store has failed, or fails first: whether the events survive is not known then.
+    async fn until_durable(&self, lsn: Lsn) -> Result<(), Poisoned>;
+
+    /// Waits until the store has room for more. Whoever waits here before work whose events cannot be taken back is not refused
+    /// as [`Full`](AppendError::Full) in the middle of it. Cancel-safe.
+    ///
+    /// # Errors
+    /// If the store has failed.
+    async fn ready(&self) -> Result<(), Poisoned>;
+
+    /// Every event that is taken from now on, of all chains, in the store's order. A reader that falls too far behind is told how
+    /// many it missed; no writer waits for it.
+    fn tail(&self) -> Tail;
 }
 
 const _OBJECT_SAFE: fn(&dyn ChainStore) = |_| {};

@@ -5,6 +5,7 @@
 //! - [`FakeGuest`] is linked to a [`SupervisorHost`](theater_supervisor::SupervisorHost) as a component would be, and calls
 //!   its functions as a guest would: with texts, getting texts.
 //! - [`fault`] lets operations fail, wait, get lost or happen twice, and stores fill up.
+//! - [`disk`] is a simulated disk that loses, tears and reorders what was not synced.
 //! - [`system`] runs random commands on a supervisor over the mock, and [`invariants`] says what has to be so in every run.
 //! - [`conformance`] has suites for anybody's runtime, store and manifest source.
 //! - [`machine`] runs pure rules, one's own among them, in a world where everything comes late, twice or not at all, and
@@ -40,6 +41,7 @@ struct Testing;
 
 mod act;
 pub mod conformance;
+pub mod disk;
 pub mod expect;
 pub mod fault;
 mod guest;

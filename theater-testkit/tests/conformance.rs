@@ -1,7 +1,10 @@
 //! The mock runtime under the conformance suite, and what the suite itself promises.
 
-use theater_chain::MemoryStore;
+use std::sync::Arc;
+
+use theater_chain::{LogOptions, MemoryStore, SegmentedStore};
 use theater_testkit::conformance::{CASES, Outcome, run_conformance, run_conformance_except};
+use theater_testkit::disk::SimDisk;
 use theater_testkit::fault::FaultyStore;
 use theater_testkit::mock::MockBackend;
 use theater_testkit::{chain_store_tests, conformance_tests, manifest_source_tests};
@@ -12,7 +15,21 @@ mod sources;
 conformance_tests!(mock, MockBackend::new());
 chain_store_tests!(memory, MemoryStore::new());
 chain_store_tests!(faulty_without_faults, FaultyStore::new(MemoryStore::new()));
+chain_store_tests!(segmented, segmented(LogOptions::default()));
+chain_store_tests!(segmented_in_small_segments, segmented(small_segments()));
 manifest_source_tests!(map, sources::InMemory::default());
+
+/// A log, with its threads, on a disk in memory.
+fn segmented(options: LogOptions) -> SegmentedStore {
+    SegmentedStore::open_on(Arc::new(SimDisk::new()), options).unwrap().0
+}
+
+fn small_segments() -> LogOptions {
+    let mut options = LogOptions::default();
+    options.first_segment = 4 << 10;
+    options.largest_segment = 64 << 10;
+    options
+}
 
 #[test]
 fn the_report_has_every_case_once_as_a_table_and_as_json() {

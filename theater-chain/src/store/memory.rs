@@ -1,5 +1,6 @@
 //! Chains in memory.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -7,7 +8,8 @@ use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
 use theater_core::{Bytes, ChainEvent, ChainId, EventHash, EventHeader, EventKind, EventRange, PayloadHash};
 
-use super::{AppendError, ChainStore, ReadError};
+use super::error::{check_append, check_genesis};
+use super::{AppendError, ChainStore, Durability, Lsn, Poisoned, ReadError, Tail, Tails};
 use crate::chain::Head;
 
 /// What of an event is not said by its place in its chain. Half the size, and chains are all that a runtime keeps for
@@ -122,6 +124,8 @@ pub struct MemoryStore {
     /// Chain ids are hashes already.
     chains: DashMap<ChainId, Arc<Mutex<Events>>, FxBuildHasher>,
     order: Mutex<Vec<ChainId>>,
+    taken: AtomicU64,
+    tails: Tails,
 }
 
 impl MemoryStore {
@@ -129,6 +133,13 @@ impl MemoryStore {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    fn took(&self, followed: Option<ChainEvent>) {
+        let lsn = Lsn(self.taken.fetch_add(1, Ordering::Relaxed) + 1);
+        if let Some(event) = followed {
+            self.tails.send(lsn, event);
+        }
     }
 
     /// The events of a chain. The map's guard ends with the statement; appends to other chains go on.
@@ -145,11 +156,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[async_trait]
 impl ChainStore for MemoryStore {
     fn create(&self, genesis: ChainEvent) -> Result<Head, AppendError> {
-        let (chain, seq) = (genesis.header.chain_id, genesis.header.seq);
-        let length_fits = genesis.header.payload_len == genesis.payload.len() as u64;
-        if !length_fits || seq != 0 || genesis.header.prev != EventHash::ZERO {
-            return Err(AppendError::NotSealedOntoHead { seq });
-        }
+        check_genesis(&genesis)?;
+        let chain = genesis.header.chain_id;
+        let followed = self.tails.is_followed().then(|| genesis.clone());
         let head = Head::after(&genesis);
         match self.chains.entry(chain) {
             dashmap::Entry::Occupied(_) => return Err(AppendError::AlreadyExists { chain }),
@@ -158,6 +167,7 @@ impl ChainStore for MemoryStore {
             }
         }
         lock(&self.order).push(chain);
+        self.took(followed);
         Ok(head)
     }
 
@@ -166,19 +176,12 @@ impl ChainStore for MemoryStore {
         // Not under the map's guard: whoever waits for this chain would keep others from creating theirs.
         let events = self.chain(chain).ok_or(AppendError::UnknownChain { chain })?;
         let mut events = lock(&events);
-        let actual = events.head;
-        if actual != expected {
-            return Err(AppendError::Conflict { actual });
-        }
-        let header = &event.header;
-        let length_fits = header.payload_len == event.payload.len() as u64;
-        if !length_fits
-            || (header.chain_id, header.seq, header.prev) != (chain, expected.length, expected.hash)
-        {
-            return Err(AppendError::NotSealedOntoHead { seq: header.seq });
-        }
+        check_append(events.head, expected, &event)?;
+        let followed = self.tails.is_followed().then(|| event.clone());
         let head = Head::after(&event);
         events.push(event);
+        // Under the chain's lock: followers hear of a chain's events in the chain's order.
+        self.took(followed);
         Ok(head)
     }
 
@@ -203,6 +206,30 @@ impl ChainStore for MemoryStore {
 
     async fn chains(&self) -> Vec<ChainId> {
         lock(&self.order).clone()
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Memory
+    }
+
+    fn accepted(&self) -> Lsn {
+        Lsn(self.taken.load(Ordering::Relaxed))
+    }
+
+    fn durable(&self) -> Result<Lsn, Poisoned> {
+        Ok(self.accepted())
+    }
+
+    async fn until_durable(&self, _lsn: Lsn) -> Result<(), Poisoned> {
+        Ok(())
+    }
+
+    async fn ready(&self) -> Result<(), Poisoned> {
+        Ok(())
+    }
+
+    fn tail(&self) -> Tail {
+        self.tails.follow()
     }
 }
 

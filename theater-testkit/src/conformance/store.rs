@@ -1,6 +1,7 @@
 //! What a [`ChainStore`] has to do, as test cases for anybody's store.
 
 mod append;
+mod durable;
 mod read;
 mod threads;
 mod writer;
@@ -120,6 +121,17 @@ macro_rules! __store_cases {
                 }
                 "Independence" {
                     chains_are_independent []
+                }
+            }
+            durable {
+                "Durability" {
+                    every_event_that_is_taken_has_the_next_place []
+                    what_was_taken_becomes_durable []
+                    there_is_room_again_once_everything_is_durable []
+                }
+                "Following" {
+                    a_follower_hears_every_event_from_then_on []
+                    a_follower_that_is_too_slow_is_told_what_it_missed []
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use theater_chain::{AppendError, ChainStore, Head, ReadError};
+use theater_chain::{AppendError, ChainStore, Durability, Head, Lsn, Poisoned, ReadError, Tail};
 use theater_core::{ChainEvent, ChainId, EventRange, async_trait};
 
 /// What goes wrong with a store.
@@ -135,5 +135,29 @@ impl<S: ChainStore> ChainStore for FaultyStore<S> {
 
     async fn chains(&self) -> Vec<ChainId> {
         self.inner.chains().await
+    }
+
+    fn durability(&self) -> Durability {
+        self.inner.durability()
+    }
+
+    fn accepted(&self) -> Lsn {
+        self.inner.accepted()
+    }
+
+    fn durable(&self) -> Result<Lsn, Poisoned> {
+        self.inner.durable()
+    }
+
+    async fn until_durable(&self, lsn: Lsn) -> Result<(), Poisoned> {
+        self.inner.until_durable(lsn).await
+    }
+
+    async fn ready(&self) -> Result<(), Poisoned> {
+        self.inner.ready().await
+    }
+
+    fn tail(&self) -> Tail {
+        self.inner.tail()
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use theater_chain::{AppendError, Chain, ChainStore, Head, MemoryStore, ReadError};
+use theater_chain::{
+    AppendError, Chain, ChainStore, Durability, Head, Lsn, MemoryStore, Poisoned, ReadError, Tail,
+};
 use theater_core::{ChainEvent, ChainId, EventHash, EventRange, async_trait};
 
 use crate::backend::lock;
@@ -34,6 +36,9 @@ pub(crate) enum Flaw {
     UnknownChainsAreEmpty,
     ConflictsAcrossChains,
     ForgetsTimes,
+    CountsRefusals,
+    IsDurableLate,
+    TellsFollowersOfNothing,
 }
 
 impl Flaw {
@@ -60,6 +65,9 @@ impl Flaw {
         (Self::UnknownChainsAreEmpty, "Reading"),
         (Self::ConflictsAcrossChains, "Independence"),
         (Self::ForgetsTimes, "Reading"),
+        (Self::CountsRefusals, "Durability"),
+        (Self::IsDurableLate, "Durability"),
+        (Self::TellsFollowersOfNothing, "Following"),
     ];
 }
 
@@ -69,13 +77,20 @@ pub(crate) struct BrokenStore {
     inner: MemoryStore,
     flaw: Flaw,
     appends: AtomicU64,
+    refused: AtomicU64,
     /// The heads as this store believes them, where it does not ask the one inside.
     heads: Mutex<Vec<Head>>,
 }
 
 impl BrokenStore {
     pub(crate) fn new(flaw: Flaw) -> Self {
-        Self { inner: MemoryStore::new(), flaw, appends: AtomicU64::new(0), heads: Mutex::default() }
+        Self {
+            inner: MemoryStore::new(),
+            flaw,
+            appends: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            heads: Mutex::default(),
+        }
     }
 
     /// Appends whatever the head is, as the next event.
@@ -193,8 +208,9 @@ impl ChainStore for BrokenStore {
             _ => {}
         }
         let appended = self.inner.append(expected, event);
-        if let Ok(head) = appended {
-            self.believe(head);
+        match appended {
+            Ok(head) => self.believe(head),
+            Err(_) => drop(self.refused.fetch_add(1, Ordering::Relaxed)),
         }
         appended
     }
@@ -241,5 +257,40 @@ impl ChainStore for BrokenStore {
             chains.pop();
         }
         chains
+    }
+
+    fn durability(&self) -> Durability {
+        self.inner.durability()
+    }
+
+    fn accepted(&self) -> Lsn {
+        let accepted = self.inner.accepted();
+        if self.flaw == Flaw::CountsRefusals {
+            return Lsn(accepted.0 + self.refused.load(Ordering::Relaxed));
+        }
+        accepted
+    }
+
+    fn durable(&self) -> Result<Lsn, Poisoned> {
+        if self.flaw == Flaw::IsDurableLate {
+            return Ok(Lsn(self.inner.durable()?.0.saturating_sub(1)));
+        }
+        self.inner.durable()
+    }
+
+    async fn until_durable(&self, lsn: Lsn) -> Result<(), Poisoned> {
+        self.inner.until_durable(lsn).await
+    }
+
+    async fn ready(&self) -> Result<(), Poisoned> {
+        self.inner.ready().await
+    }
+
+    fn tail(&self) -> Tail {
+        if self.flaw == Flaw::TellsFollowersOfNothing {
+            // A store that nobody writes to, and that is gone.
+            return MemoryStore::new().tail();
+        }
+        self.inner.tail()
     }
 }

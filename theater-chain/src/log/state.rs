@@ -1,0 +1,237 @@
+//! What a log knows: where every event is, and what is still to be written.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use rustc_hash::FxHashMap;
+use theater_core::{Bytes, ChainEvent, ChainId, PayloadHash};
+
+use crate::chain::Head;
+use crate::segment::header::HEADER_LEN;
+use crate::segment::record::{self, Form};
+use crate::segment::scan::{Slot, short};
+use crate::segment::{SegmentHeader, record::MARK_LEN};
+use crate::store::{AppendError, Poisoned};
+use crate::vfs::VfsFile;
+
+use super::LogOptions;
+
+/// One file of the log.
+#[derive(Debug)]
+pub(super) struct Segment {
+    /// Without folder and extension.
+    pub(super) name: String,
+    pub(super) header: SegmentHeader,
+    /// Set once the file exists under its name.
+    pub(super) file: OnceLock<Box<dyn VfsFile>>,
+}
+
+impl Segment {
+    pub(super) fn new(header: SegmentHeader) -> Self {
+        Self { name: segment_name(header.first_lsn), header, file: OnceLock::new() }
+    }
+
+    pub(super) fn path(&self) -> String {
+        segment_path(&self.name)
+    }
+
+    pub(super) fn file(&self) -> io::Result<&dyn VfsFile> {
+        self.file.get().map(|file| &**file).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+/// The folder of the segments.
+pub(super) const FOLDER: &str = "log";
+
+pub(super) fn segment_name(first_lsn: u64) -> String {
+    format!("{first_lsn:016x}")
+}
+
+pub(super) fn segment_path(name: &str) -> String {
+    format!("{FOLDER}/{name}.seg")
+}
+
+/// Where an event is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Index into [`State::segments`].
+    pub(super) segment: u32,
+    pub(super) slot: Slot,
+}
+
+/// One chain: its head, and where its events are.
+#[derive(Debug)]
+pub(super) struct ChainPlaces {
+    pub(super) head: Head,
+    pub(super) places: Vec<Place>,
+}
+
+/// Bytes for one segment that are not on the disk yet.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    pub(super) segment: u32,
+    /// 0 where the segment has yet to be made; the bytes begin with its header then.
+    pub(super) offset: u64,
+    pub(super) bytes: Vec<u8>,
+    /// The last event in it.
+    pub(super) lsn: u64,
+    /// Payloads that have to be on the disk before it.
+    pub(super) blobs: Vec<(PayloadHash, Bytes)>,
+}
+
+/// Where the next record goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct End {
+    pub(super) offset: u64,
+    pub(super) crc: u32,
+    /// The last event that was taken.
+    pub(super) lsn: u64,
+}
+
+/// The log, but for its files.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) chains: FxHashMap<ChainId, ChainPlaces>,
+    pub(super) order: Vec<ChainId>,
+    pub(super) segments: Vec<Arc<Segment>>,
+    pub(super) end: End,
+    /// What was taken since the writer last looked.
+    pub(super) chunks: Vec<Chunk>,
+    /// What the writer is writing.
+    pub(super) writing: Arc<Vec<Chunk>>,
+    /// Bytes in both.
+    pub(super) pending: usize,
+    /// How far everything was given to the system.
+    pub(super) written: u64,
+    /// How far everything was synced.
+    pub(super) synced: u64,
+    pub(super) failed: Option<Poisoned>,
+    /// Nothing more is taken.
+    pub(super) closing: bool,
+    /// Whether the writer has to be woken.
+    pub(super) writer_waits: bool,
+}
+
+impl State {
+    /// Takes an event that has been checked.
+    pub(super) fn take(&mut self, event: &ChainEvent, options: &LogOptions) -> Result<u64, AppendError> {
+        if let Some(failed) = &self.failed {
+            return Err(failed.clone().into());
+        }
+        let form = record::form_of(event.payload.len());
+        let len = record::event_len(form, event.payload.len());
+        let held = len + if form == Form::Blob { event.payload.len() } else { 0 };
+        if self.closing || self.pending.saturating_add(held) > options.pending {
+            return Err(AppendError::Full);
+        }
+        self.make_room(len as u64, options);
+        let (segment, offset, seed) = (self.newest(), self.end.offset, self.end.crc);
+        let (lsn, synced) = (self.end.lsn + 1, self.synced);
+        let chunk = self.chunk();
+        let crc = record::put_event(&mut chunk.bytes, seed, (lsn, synced), form, event);
+        chunk.lsn = lsn;
+        if form == Form::Blob {
+            chunk.blobs.push((event.header.payload_hash, event.payload.clone()));
+        }
+        self.pending += held;
+        self.end = End { offset: offset + len as u64, crc, lsn };
+        let offset = u32::try_from(offset).expect("a segment is shorter than 4 GiB");
+        let place = Place { segment, slot: Slot { offset, len: short(len), seed } };
+        let head = Head::after(event);
+        match self.chains.get_mut(&head.chain_id) {
+            Some(chain) => {
+                chain.head = head;
+                chain.places.push(place);
+            }
+            None => {
+                self.order.push(head.chain_id);
+                self.chains.insert(head.chain_id, ChainPlaces { head, places: vec![place] });
+            }
+        }
+        Ok(lsn)
+    }
+
+    /// Puts a mark behind the last record, where there is room for one: where to write it and what.
+    pub(super) fn take_mark(&mut self) -> Option<(Arc<Segment>, u64, Vec<u8>)> {
+        let segment = Arc::clone(self.segments.last()?);
+        let quiet = self.chunks.is_empty() && self.writing.is_empty() && self.failed.is_none();
+        if !quiet || self.end.offset + MARK_LEN as u64 > segment.header.capacity {
+            return None;
+        }
+        let (lsn, offset) = (self.end.lsn, self.end.offset);
+        let seal = record::mark_seal(&segment.header.store, segment.header.epoch, lsn, self.synced);
+        let mut bytes = Vec::with_capacity(MARK_LEN);
+        self.end.crc = record::put_mark(&mut bytes, self.end.crc, (lsn, self.synced), seal);
+        self.end.offset += bytes.len() as u64;
+        Some((segment, offset, bytes))
+    }
+
+    fn newest(&self) -> u32 {
+        u32::try_from(self.segments.len() - 1).expect("there are fewer than 2^32 segments")
+    }
+
+    /// The chunk that the next record goes into.
+    fn chunk(&mut self) -> &mut Chunk {
+        let segment = self.newest();
+        if self.chunks.last().is_none_or(|chunk| chunk.segment != segment) {
+            let offset = self.end.offset;
+            self.chunks.push(Chunk {
+                segment,
+                offset,
+                bytes: Vec::new(),
+                lsn: self.end.lsn,
+                blobs: Vec::new(),
+            });
+        }
+        self.chunks.last_mut().expect("pushed above")
+    }
+
+    /// Goes on in a new segment, where the newest has no room for a record of this length.
+    fn make_room(&mut self, len: u64, options: &LogOptions) {
+        let last = self.segments.last().expect("a log has the segment that it writes").header;
+        if self.end.offset + len <= last.capacity {
+            return;
+        }
+        let header = SegmentHeader {
+            first_lsn: self.end.lsn + 1,
+            capacity: next_capacity(last.capacity, options).max(len + HEADER_LEN as u64),
+            prev_crc: self.end.crc,
+            closing_crc: None,
+            ..last
+        };
+        self.segments.push(Arc::new(Segment::new(header)));
+        self.end.offset = 0;
+        let lsn = self.end.lsn;
+        let chunk = self.chunk();
+        chunk.bytes.extend_from_slice(&header.encode());
+        chunk.lsn = lsn;
+        self.end.offset = HEADER_LEN as u64;
+        self.end.crc = header.crc();
+    }
+
+    /// A record that is not on the disk yet.
+    pub(super) fn unwritten(&self, place: Place) -> Option<Vec<u8>> {
+        let (offset, len) = (u64::from(place.slot.offset), place.slot.len as usize);
+        self.writing.iter().chain(&self.chunks).filter(|chunk| chunk.segment == place.segment).find_map(
+            |chunk| {
+                let from = usize::try_from(offset.checked_sub(chunk.offset)?).ok()?;
+                chunk.bytes.get(from..from + len).map(<[u8]>::to_vec)
+            },
+        )
+    }
+
+    /// A payload that is not on the disk yet.
+    pub(super) fn unwritten_blob(&self, hash: PayloadHash) -> Option<Bytes> {
+        self.writing
+            .iter()
+            .chain(&self.chunks)
+            .flat_map(|chunk| &chunk.blobs)
+            .find(|(of, _)| *of == hash)
+            .map(|(_, payload)| payload.clone())
+    }
+}
+
+/// The length of the segment after one of this length.
+pub(super) fn next_capacity(capacity: u64, options: &LogOptions) -> u64 {
+    capacity.saturating_mul(2).min(options.largest_segment)
+}

@@ -1,0 +1,152 @@
+//! The threads of a log: one writes, one keeps house.
+
+use std::io;
+use std::sync::mpsc;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+
+use super::writer::{Step, Writer};
+use super::{Jobs, Shared, housekeeping};
+use crate::store::{Durability, Poisoned};
+
+#[derive(Debug)]
+pub(super) struct Threads {
+    writer: Option<JoinHandle<()>>,
+    housekeeper: Option<JoinHandle<()>>,
+}
+
+impl Threads {
+    pub(super) fn start(shared: &Arc<Shared>) -> io::Result<Self> {
+        let (jobs, todo) = mpsc::channel();
+        *shared.jobs.lock().unwrap_or_else(PoisonError::into_inner) = Jobs::Thread(jobs);
+        let keeping = Arc::clone(shared);
+        let housekeeper =
+            std::thread::Builder::new().name("theater-log-house".to_owned()).spawn(move || {
+                while let Ok(job) = todo.recv() {
+                    housekeeping::perform(&keeping, job);
+                }
+            })?;
+        let writing = Arc::clone(shared);
+        let writer = std::thread::Builder::new()
+            .name("theater-log".to_owned())
+            .spawn(move || write(&writing, Writer::new(Arc::clone(&writing))))?;
+        Ok(Self { writer: Some(writer), housekeeper: Some(housekeeper) })
+    }
+
+    /// Writes what waits, ends the threads, and closes the log. Does nothing the second time.
+    pub(super) fn stop(&mut self, shared: &Arc<Shared>) -> Result<(), Poisoned> {
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        shared.lock().closing = true;
+        shared.wake.notify_all();
+        let written = writer.join();
+        *shared.jobs.lock().unwrap_or_else(PoisonError::into_inner) = Jobs::Nobody;
+        let kept = self.housekeeper.take().map(JoinHandle::join);
+        if written.is_err() || kept.is_some_and(|kept| kept.is_err()) {
+            let panicked = io::Error::other("a thread of the log panicked");
+            shared.fail(Poisoned::new("write", super::state::FOLDER, &panicked));
+        }
+        finish(shared)
+    }
+}
+
+/// The last words of a log whose writer has ended.
+pub(super) fn finish(shared: &Shared) -> Result<(), Poisoned> {
+    let (failed, newest, unwritten) = {
+        let state = shared.lock();
+        let newest = state.segments.last().map(Arc::clone);
+        (state.failed.clone(), newest, state.end.lsn != state.synced)
+    };
+    if let Some(failed) = failed {
+        return Err(failed);
+    }
+    if unwritten {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        return Err(Poisoned::new("write what was taken to", super::state::FOLDER, &full));
+    }
+    if let Some(newest) = newest {
+        housekeeping::seal(&*shared.vfs, &newest)
+            .map_err(|error| Poisoned::new("close", newest.path(), &error))?;
+    }
+    if shared.spare.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+        // Made again when it is needed.
+        let _ = shared.vfs.remove(housekeeping::SPARE);
+    }
+    Ok(())
+}
+
+/// What the writer wakes up for.
+enum Due {
+    Write,
+    Sync,
+    Mark,
+    End,
+}
+
+fn write(shared: &Shared, mut writer: Writer) {
+    let mut unmarked = false;
+    loop {
+        let step = match wait(shared, unmarked) {
+            Due::Write => {
+                unmarked = true;
+                writer.step()
+            }
+            Due::Sync => writer.sync(),
+            Due::Mark => {
+                unmarked = false;
+                writer.mark()
+            }
+            Due::End => {
+                // All that was taken is written, or cannot be.
+                writer.sync();
+                writer.mark();
+                return;
+            }
+        };
+        match step {
+            Step::Failed => return,
+            Step::Stalled => {
+                let state = shared.lock();
+                if state.closing {
+                    return;
+                }
+                // Appends need not wake it: there is no room for them either.
+                let waited = shared.wake.wait_timeout(state, shared.options.retry_delay);
+                drop(waited.unwrap_or_else(PoisonError::into_inner));
+            }
+            Step::Idle | Step::Wrote => {}
+        }
+    }
+}
+
+/// Waits until there is something to do.
+fn wait(shared: &Shared, unmarked: bool) -> Due {
+    let relaxed = shared.options.durability != Durability::Full;
+    let mut state = shared.lock();
+    loop {
+        if !state.chunks.is_empty() || !state.writing.is_empty() {
+            return Due::Write;
+        }
+        if state.closing {
+            return Due::End;
+        }
+        state.writer_waits = true;
+        let unsynced = relaxed && state.synced != state.written;
+        let (limit, then) = match (unsynced, unmarked) {
+            (true, _) => (Some(shared.options.sync_interval), Due::Sync),
+            (false, true) => (Some(shared.options.mark_delay), Due::Mark),
+            (false, false) => (None, Due::Mark),
+        };
+        let timed_out;
+        (state, timed_out) = match limit {
+            Some(limit) => {
+                let waited = shared.wake.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner);
+                (waited.0, waited.1.timed_out())
+            }
+            None => (shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner), false),
+        };
+        state.writer_waits = false;
+        if timed_out && state.chunks.is_empty() && !state.closing {
+            return then;
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What is left of a disk when the power goes.
+
+use super::rng::Rng;
+use super::{Change, Content, Inner, SECTOR};
+
+pub(super) fn crash(inner: &mut Inner, seed: u64) {
+    let mut rng = Rng::new(seed);
+    inner.names.crash(&mut rng);
+    for content in &mut inner.files {
+        tear(content, &mut rng);
+    }
+}
+
+/// Keeps of every sector what it had at some moment since the last sync; of a sector that was being written, now and then
+/// something that it never had.
+fn tear(content: &mut Content, rng: &mut Rng) {
+    let mut image = std::mem::take(&mut content.durable);
+    let changes = std::mem::take(&mut content.unsynced);
+    // A disk that lost nothing, and one that lost all, are both likely.
+    let mode = rng.up_to(3);
+    for change in changes {
+        match change {
+            Change::SetLen(len) => {
+                if keep(mode, rng) {
+                    image.resize(len, 0);
+                }
+            }
+            Change::Write { offset, bytes } => write(&mut image, offset, &bytes, mode, rng),
+        }
+    }
+    content.live.clone_from(&image);
+    content.durable = image;
+}
+
+fn keep(mode: usize, rng: &mut Rng) -> bool {
+    match mode {
+        0 => false,
+        1 => true,
+        _ => rng.coin(),
+    }
+}
+
+fn write(image: &mut Vec<u8>, offset: usize, bytes: &[u8], mode: usize, rng: &mut Rng) {
+    let mut from = 0;
+    while from < bytes.len() {
+        let at = offset + from;
+        let to = bytes.len().min(from + SECTOR - at % SECTOR);
+        if keep(mode, rng) {
+            let end = at + (to - from);
+            if image.len() < end {
+                image.resize(end, 0);
+            }
+            image[at..end].copy_from_slice(&bytes[from..to]);
+            if mode == 3 && rng.one_in(64) {
+                let bit = rng.up_to((end - at) * 8 - 1);
+                image[at + bit / 8] ^= 1 << (bit % 8);
+            }
+        }
+        from = to;
+    }
+}
