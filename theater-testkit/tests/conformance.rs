@@ -21,7 +21,7 @@ manifest_source_tests!(map, sources::InMemory::default());
 
 /// A log, with its threads, on a disk in memory.
 fn segmented(options: LogOptions) -> SegmentedStore {
-    SegmentedStore::open_on(Arc::new(SimDisk::new()), options).unwrap().0
+    SegmentedStore::open_on(Arc::new(SimDisk::new()), options).expect("an empty disk").0
 }
 
 fn small_segments() -> LogOptions {
