@@ -25,6 +25,7 @@ pub use chain::{Chain, Head};
 pub use export::{ExportError, ExportErrorKind, ExportReport, verify_export};
 pub use log::{Cut, LogOptions, OpenError, Recovery, SegmentedStore, SteppedStore};
 pub use store::{
-    AppendError, ChainStore, Damage, Durability, Lsn, MemoryStore, Poisoned, ReadError, Tail, Tailed,
+    AppendError, ChainReader, ChainStore, Damage, Durability, Lsn, MemoryStore, Poisoned, ReadError, Tail,
+    Tailed,
 };
 pub use verify::{ChainError, ChainErrorKind, Verifier, verify, verify_anchor};

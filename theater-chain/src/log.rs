@@ -29,7 +29,7 @@ use tokio::sync::watch;
 use crate::chain::Head;
 use crate::hash;
 use crate::store::error::{check_append, check_genesis};
-use crate::store::{AppendError, ChainStore, Durability, Lsn, Poisoned, ReadError, Tail, Tails};
+use crate::store::{AppendError, ChainReader, ChainStore, Durability, Lsn, Poisoned, ReadError, Tail, Tails};
 use crate::vfs::{RealVfs, Vfs};
 
 use housekeeping::Spare;
@@ -182,12 +182,6 @@ impl SegmentedStore {
         Ok((Self { shared, threads, _lock: None }, recovery))
     }
 
-    /// The term of this process: higher than that of any that had the log open before.
-    #[must_use]
-    pub fn epoch(&self) -> u32 {
-        self.shared.epoch
-    }
-
     /// The head of a chain, without waiting for anything.
     #[must_use]
     pub fn chain_head(&self, chain: ChainId) -> Option<Head> {
@@ -208,6 +202,21 @@ impl Drop for SegmentedStore {
     fn drop(&mut self) {
         // Whoever wants to know closes it.
         let _ = self.threads.stop(&self.shared);
+    }
+}
+
+#[async_trait]
+impl ChainReader for Shared {
+    async fn head(&self, chain: ChainId) -> Result<Option<Head>, ReadError> {
+        Ok(self.lock().chains.get(&chain).map(|chain| chain.head))
+    }
+
+    async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
+        read::read(self, chain, range)
+    }
+
+    async fn chains(&self) -> Result<Vec<ChainId>, ReadError> {
+        Ok(self.lock().order.clone())
     }
 }
 
@@ -234,16 +243,8 @@ impl ChainStore for Shared {
         Ok(head)
     }
 
-    async fn head(&self, chain: ChainId) -> Option<Head> {
-        self.lock().chains.get(&chain).map(|chain| chain.head)
-    }
-
-    async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
-        read::read(self, chain, range)
-    }
-
-    async fn chains(&self) -> Vec<ChainId> {
-        self.lock().order.clone()
+    fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     fn durability(&self) -> Durability {
@@ -306,6 +307,21 @@ impl Shared {
 macro_rules! delegate_to_shared {
     ($store:ty) => {
         #[async_trait]
+        impl ChainReader for $store {
+            async fn head(&self, chain: ChainId) -> Result<Option<Head>, ReadError> {
+                self.shared.head(chain).await
+            }
+
+            async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
+                self.shared.read(chain, range).await
+            }
+
+            async fn chains(&self) -> Result<Vec<ChainId>, ReadError> {
+                self.shared.chains().await
+            }
+        }
+
+        #[async_trait]
         impl ChainStore for $store {
             fn create(&self, genesis: ChainEvent) -> Result<Head, AppendError> {
                 self.shared.create(genesis)
@@ -315,16 +331,8 @@ macro_rules! delegate_to_shared {
                 self.shared.append(expected, event)
             }
 
-            async fn head(&self, chain: ChainId) -> Option<Head> {
-                self.shared.head(chain).await
-            }
-
-            async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
-                self.shared.read(chain, range).await
-            }
-
-            async fn chains(&self) -> Vec<ChainId> {
-                self.shared.chains().await
+            fn epoch(&self) -> u32 {
+                self.shared.epoch
             }
 
             fn durability(&self) -> Durability {

@@ -16,6 +16,32 @@ pub use memory::MemoryStore;
 pub(crate) use tail::Tails;
 pub use tail::{Tail, Tailed};
 
+/// Gives chains back: a store, or what another process has left of one.
+///
+/// # Contract
+/// **Reading** gives what was appended, byte for byte, oldest first, and never waits for a writer. What is not there as it was
+/// written is an error that says where, never left out.
+#[async_trait]
+pub trait ChainReader: std::fmt::Debug + Send + Sync + 'static {
+    /// The head of a chain; `None` if there is no such chain.
+    ///
+    /// # Errors
+    /// If what is stored cannot be read.
+    async fn head(&self, chain: ChainId) -> Result<Option<Head>, ReadError>;
+
+    /// Events of a chain, oldest first. A range beyond the end gives fewer or none.
+    ///
+    /// # Errors
+    /// [`UnknownChain`](ReadError::UnknownChain); if what is stored cannot be read.
+    async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError>;
+
+    /// All chains, in the order in which they were created.
+    ///
+    /// # Errors
+    /// If what is stored cannot be read.
+    async fn chains(&self) -> Result<Vec<ChainId>, ReadError>;
+}
+
 /// Keeps chains of events.
 ///
 /// # Contract
@@ -23,7 +49,6 @@ pub use tail::{Tail, Tailed};
 ///   expects; otherwise it changes nothing and says what the head is. A writer whose attempt ended unclearly finds out by
 ///   comparing that head's hash with the event it tried to write.
 /// - **Order.** The order of the calls that returned `Ok` is the order of the chain. Appending does not block on I/O.
-/// - **Reading** gives what was appended, byte for byte, oldest first, and never waits for a writer.
 /// - Chains are independent: an append to one neither waits for nor fails because of another.
 /// - A store does not verify: it keeps what writers sealed. It does refuse an event that does not follow the head.
 /// - **Durability.** Every event that is taken gets the next place in the store's one order ([`Lsn`]). Events become durable in
@@ -32,7 +57,7 @@ pub use tail::{Tail, Tailed};
 /// - **Failure.** Once a store could not write, it says so on every call that would change anything, for ever: nobody knows what of its
 ///   last writes is on the disk. Reading goes on.
 #[async_trait]
-pub trait ChainStore: std::fmt::Debug + Send + Sync + 'static {
+pub trait ChainStore: ChainReader {
     /// Begins a chain with its genesis event.
     ///
     /// # Errors
@@ -47,17 +72,8 @@ pub trait ChainStore: std::fmt::Debug + Send + Sync + 'static {
     /// [`UnknownChain`](AppendError::UnknownChain), [`Full`](AppendError::Full).
     fn append(&self, expected: Head, event: ChainEvent) -> Result<Head, AppendError>;
 
-    /// The head of a chain; `None` if there is no such chain.
-    async fn head(&self, chain: ChainId) -> Option<Head>;
-
-    /// Events of a chain, oldest first. A range beyond the end gives fewer or none.
-    ///
-    /// # Errors
-    /// [`UnknownChain`](ReadError::UnknownChain).
-    async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError>;
-
-    /// All chains, in the order in which they were created.
-    async fn chains(&self) -> Vec<ChainId>;
+    /// The term of this writer: higher than that of any process that had the store before. Events that it takes are sealed with it.
+    fn epoch(&self) -> u32;
 
     /// What the store promises of an event that is durable.
     fn durability(&self) -> Durability;
@@ -90,4 +106,4 @@ pub trait ChainStore: std::fmt::Debug + Send + Sync + 'static {
     fn tail(&self) -> Tail;
 }
 
-const _OBJECT_SAFE: fn(&dyn ChainStore) = |_| {};
+const _OBJECT_SAFE: fn(&dyn ChainStore, &dyn ChainReader) = |_, _| {};

@@ -120,7 +120,7 @@ async fn tail(runtime: &WasmRuntime, actor: ActorId) -> Vec<ChainEvent> {
         return Vec::new();
     };
     let store = runtime.chain_store();
-    let length = store.head(chain).await.map_or(0, |head| head.length);
+    let length = store.head(chain).await.ok().flatten().map_or(0, |head| head.length);
     let range = EventRange { from: length.saturating_sub(LAST), limit: usize::MAX };
     store.read(chain, range).await.unwrap_or_default()
 }

@@ -27,7 +27,7 @@ impl Tally {
     /// Reads all chains of the store.
     pub(crate) async fn take(store: &dyn ChainStore) -> anyhow::Result<Self> {
         let mut tally = Self::default();
-        for chain in store.chains().await {
+        for chain in store.chains().await.context("could not list the event chains")? {
             tally.actors += 1;
             let mut pages = Pages::new(store, chain);
             while let Some(page) = pages.next().await? {
@@ -49,7 +49,7 @@ impl Tally {
 
 /// Writes all chains, in the order in which their actors were created: a parent's comes before its children's.
 pub(crate) async fn write(store: &dyn ChainStore, mut out: impl Write) -> anyhow::Result<()> {
-    for chain in store.chains().await {
+    for chain in store.chains().await.context("could not list the event chains")? {
         let mut actor: Option<ActorId> = None;
         let mut pages = Pages::new(store, chain);
         while let Some(page) = pages.next().await? {

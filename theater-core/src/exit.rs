@@ -27,6 +27,8 @@ pub enum ExitReason {
     Killed,
     /// Its parent ended, so it had to.
     ParentStopped,
+    /// The runtime ended without ending it: its process was killed, or lost power. Recorded when the actor is brought back.
+    RuntimeEnded,
     /// Its `init` answered with an error.
     InitFailed {
         /// What `init` said.
@@ -121,7 +123,7 @@ impl ExitReason {
     /// Whether somebody above the actor ended it: its end then is an answer to them, not news about the actor.
     #[must_use]
     pub fn is_requested(&self) -> bool {
-        matches!(self, Self::Stopped | Self::Killed | Self::ParentStopped)
+        matches!(self, Self::Stopped | Self::Killed | Self::ParentStopped | Self::RuntimeEnded)
     }
 
     /// A stable one-word name of the kind of reason, for machines.
@@ -132,6 +134,7 @@ impl ExitReason {
             Self::Stopped => "stopped",
             Self::Killed => "killed",
             Self::ParentStopped => "parent-stopped",
+            Self::RuntimeEnded => "runtime-ended",
             Self::InitFailed { .. } => "init-failed",
             Self::StartFailed { .. } => "start-failed",
             Self::Trapped { .. } => "trapped",
@@ -156,6 +159,7 @@ impl fmt::Display for ExitReason {
             Self::Stopped => f.write_str("stopped"),
             Self::Killed => f.write_str("killed"),
             Self::ParentStopped => f.write_str("its parent stopped"),
+            Self::RuntimeEnded => f.write_str("the runtime ended"),
             Self::InitFailed { error } => write!(f, "init failed: {error}"),
             Self::StartFailed { error } => write!(f, "start failed: {error}"),
             Self::Trapped { message, .. } => write!(f, "trapped: {message}"),

@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
-use theater_chain::ChainStore;
+use theater_chain::{ChainStore, Lsn};
 use theater_core::event::payload::{ChildAnchor, HostCall};
 use theater_core::{
     ActorError, ActorHandle, ActorId, Authority, Bytes, Caller, ChainEvent, EventKind, ExitQueue, ExitReason,
@@ -80,7 +80,7 @@ pub(crate) struct Inner {
     channels: messages::Channels,
     root_exits: ExitQueue,
     roots: std::sync::Mutex<entry::Roots>,
-    events: broadcast::Sender<LifecycleEvent>,
+    events: broadcast::Sender<(Lsn, LifecycleEvent)>,
     pacemaker: OnceLock<()>,
     this: Weak<Inner>,
 }
@@ -98,23 +98,26 @@ impl WasmRuntime {
         RuntimeBuilder::new(Arc::new(source))
     }
 
-    /// Sends a message to an actor, on behalf of the embedding program. Returns when it is in the mailbox.
+    /// Sends a message to an actor, on behalf of the embedding program. Returns when it is in the mailbox, and that is durable.
     ///
     /// # Errors
     /// If it is not there: [`UnknownActor`](ActorError::UnknownActor), [`Ended`](ActorError::Ended),
     /// [`Limit`](ActorError::Limit), [`NoSuchExport`](ActorError::NoSuchExport).
     pub async fn send(&self, id: ActorId, message: impl Into<Bytes>) -> Result<(), ActorError> {
-        self.inner.send(None, id, message.into())
+        self.inner.send(None, id, message.into())?;
+        self.inner.told(id, ()).await
     }
 
-    /// Asks an actor and waits for its answer, at most as long as the actor's `limits.host_deadline`.
+    /// Asks an actor and waits for its answer, at most as long as the actor's `limits.host_deadline`, and until what led to the
+    /// answer is durable.
     ///
     /// # Errors
     /// Those of [`send`](Self::send); [`Guest`](ActorError::Guest) if it answered with an error;
     /// [`Ended`](ActorError::Ended) if it ended meanwhile; [`NoReply`](ActorError::NoReply);
-    /// [`DeadlineExceeded`](ActorError::DeadlineExceeded).
+    /// [`DeadlineExceeded`](ActorError::DeadlineExceeded); [`Chain`](ActorError::Chain) if the chain store has failed.
     pub async fn request(&self, id: ActorId, message: impl Into<Bytes>) -> Result<Bytes, ActorError> {
-        self.inner.request(None, id, message.into()).await
+        let answer = self.inner.request(None, id, message.into()).await?;
+        self.inner.told(id, answer).await
     }
 
     /// A handle to an actor.
@@ -141,7 +144,7 @@ impl WasmRuntime {
     /// Watches what happens from now on.
     #[must_use]
     pub fn watch(&self) -> LifecycleStream {
-        LifecycleStream::new(self.inner.events.subscribe())
+        LifecycleStream::new(self.inner.events.subscribe(), Arc::clone(&self.inner.store))
     }
 
     /// The store that keeps the chains, those of ended and reaped actors too.
@@ -256,8 +259,7 @@ impl Inner {
             return;
         }
         let incarnation = entry.core().incarnation;
-        // An error means that the last watcher has just gone.
-        let _ = self.events.send(LifecycleEvent {
+        let event = LifecycleEvent {
             actor: entry.id,
             name: entry.manifest.name.clone(),
             child_id: entry.child_id.clone(),
@@ -265,7 +267,18 @@ impl Inner {
             incarnation,
             time: self.now(),
             kind,
-        });
+        };
+        // It stands on a chain already, so what the store has taken so far covers it. An error means that the last
+        // watcher has just gone.
+        let _ = self.events.send((self.store.accepted(), event));
+    }
+
+    /// Waits until everything that an answer to the outside can be about is durable.
+    async fn told<T>(&self, id: ActorId, answer: T) -> Result<T, ActorError> {
+        match self.store.until_durable(self.store.accepted()).await {
+            Ok(()) => Ok(answer),
+            Err(failed) => Err(ActorError::Chain { id, source: Arc::new(failed) }),
+        }
     }
 
     /// Writes where a child's chain is into its parent's chain: the tree anchors itself.

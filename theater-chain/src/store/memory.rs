@@ -9,7 +9,7 @@ use rustc_hash::FxBuildHasher;
 use theater_core::{Bytes, ChainEvent, ChainId, EventHash, EventHeader, EventKind, EventRange, PayloadHash};
 
 use super::error::{check_append, check_genesis};
-use super::{AppendError, ChainStore, Durability, Lsn, Poisoned, ReadError, Tail, Tails};
+use super::{AppendError, ChainReader, ChainStore, Durability, Lsn, Poisoned, ReadError, Tail, Tails};
 use crate::chain::Head;
 
 /// What of an event is not said by its place in its chain. Half the size, and chains are all that a runtime keeps for
@@ -154,6 +154,32 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[async_trait]
+impl ChainReader for MemoryStore {
+    async fn head(&self, chain: ChainId) -> Result<Option<Head>, ReadError> {
+        Ok(self.chain(chain).map(|events| lock(&events).head))
+    }
+
+    async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
+        let events = self.chain(chain).ok_or(ReadError::UnknownChain { chain })?;
+        let mut range = range.within(lock(&events).length);
+        let mut read = Vec::with_capacity(range.len());
+        // A few at a time: writers of this chain wait for a batch and not for a whole long chain. What is there
+        // never changes, so the batches are of one moment.
+        while !range.is_empty() {
+            let batch = range.start..range.end.min(range.start + READ_AT_ONCE);
+            range.start = batch.end;
+            let events = lock(&events);
+            read.extend(batch.map(|index| events.get(index)));
+        }
+        Ok(read)
+    }
+
+    async fn chains(&self) -> Result<Vec<ChainId>, ReadError> {
+        Ok(lock(&self.order).clone())
+    }
+}
+
+#[async_trait]
 impl ChainStore for MemoryStore {
     fn create(&self, genesis: ChainEvent) -> Result<Head, AppendError> {
         check_genesis(&genesis)?;
@@ -185,27 +211,8 @@ impl ChainStore for MemoryStore {
         Ok(head)
     }
 
-    async fn head(&self, chain: ChainId) -> Option<Head> {
-        self.chain(chain).map(|events| lock(&events).head)
-    }
-
-    async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
-        let events = self.chain(chain).ok_or(ReadError::UnknownChain { chain })?;
-        let mut range = range.within(lock(&events).length);
-        let mut read = Vec::with_capacity(range.len());
-        // A few at a time: writers of this chain wait for a batch and not for a whole long chain. What is there
-        // never changes, so the batches are of one moment.
-        while !range.is_empty() {
-            let batch = range.start..range.end.min(range.start + READ_AT_ONCE);
-            range.start = batch.end;
-            let events = lock(&events);
-            read.extend(batch.map(|index| events.get(index)));
-        }
-        Ok(read)
-    }
-
-    async fn chains(&self) -> Vec<ChainId> {
-        lock(&self.order).clone()
+    fn epoch(&self) -> u32 {
+        1
     }
 
     fn durability(&self) -> Durability {
@@ -269,6 +276,6 @@ mod tests {
             store.read(id, EventRange { from: 2_040, limit: 3 }).await.unwrap(),
             written[2_040..2_043]
         );
-        assert_eq!(store.head(id).await, Some(chain.head()));
+        assert_eq!(store.head(id).await, Ok(Some(chain.head())));
     }
 }

@@ -14,7 +14,7 @@ use super::backend::{Capability, Clock};
 use super::case::Case;
 use super::report::Report;
 use super::run::Suite;
-use super::verdict::{Verdict, right, same};
+use super::verdict::{Verdict, right, same, told};
 
 /// The store under test: a new one for each case.
 pub type Store = Arc<dyn ChainStore>;

@@ -4,7 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use theater_chain::{
-    AppendError, Chain, ChainStore, Durability, Head, Lsn, MemoryStore, Poisoned, ReadError, Tail,
+    AppendError, Chain, ChainReader, ChainStore, Durability, Head, Lsn, MemoryStore, Poisoned, ReadError,
+    Tail,
 };
 use theater_core::{ChainEvent, ChainId, EventHash, EventRange, async_trait};
 
@@ -117,6 +118,53 @@ impl BrokenStore {
 }
 
 #[async_trait]
+impl ChainReader for BrokenStore {
+    async fn head(&self, chain: ChainId) -> Result<Option<Head>, ReadError> {
+        let Some(head) = self.inner.head(chain).await? else { return Ok(None) };
+        if self.flaw == Flaw::SaysAnOldHead && head.length > 1 {
+            let range = EventRange { from: head.length - 2, limit: 1 };
+            return Ok(self.inner.read(chain, range).await?.first().map(Head::after));
+        }
+        Ok(Some(head))
+    }
+
+    async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
+        let mut events = match self.inner.read(chain, range).await {
+            Err(ReadError::UnknownChain { .. }) if self.flaw == Flaw::UnknownChainsAreEmpty => {
+                return Ok(Vec::new());
+            }
+            answer => answer?,
+        };
+        match self.flaw {
+            Flaw::ReversesEvents => events.reverse(),
+            Flaw::CutsLongReads => events.truncate(1_000),
+            Flaw::CutsLargePayloads => {
+                events.iter_mut().for_each(|event| event.payload.truncate(1 << 20));
+            }
+            Flaw::RefusesRangesBeyondTheEnd if events.is_empty() && range.limit > 0 => {
+                return Err(ReadError::UnknownChain { chain });
+            }
+            Flaw::ForgetsTimes => {
+                events.iter_mut().for_each(|event| event.header.time &= u64::from(u32::MAX))
+            }
+            _ => {}
+        }
+        Ok(events)
+    }
+
+    async fn chains(&self) -> Result<Vec<ChainId>, ReadError> {
+        let mut chains = self.inner.chains().await?;
+        if self.flaw == Flaw::ListsChainsByHash {
+            chains.sort_by_key(|chain| *chain.as_bytes());
+        }
+        if self.flaw == Flaw::ListsChainsLate {
+            chains.pop();
+        }
+        Ok(chains)
+    }
+}
+
+#[async_trait]
 impl ChainStore for BrokenStore {
     fn create(&self, mut genesis: ChainEvent) -> Result<Head, AppendError> {
         if self.flaw == Flaw::BeginsWithAnyEvent {
@@ -215,48 +263,8 @@ impl ChainStore for BrokenStore {
         appended
     }
 
-    async fn head(&self, chain: ChainId) -> Option<Head> {
-        let head = self.inner.head(chain).await?;
-        if self.flaw == Flaw::SaysAnOldHead && head.length > 1 {
-            let range = EventRange { from: head.length - 2, limit: 1 };
-            return self.inner.read(chain, range).await.ok()?.first().map(Head::after);
-        }
-        Some(head)
-    }
-
-    async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
-        let mut events = match self.inner.read(chain, range).await {
-            Err(ReadError::UnknownChain { .. }) if self.flaw == Flaw::UnknownChainsAreEmpty => {
-                return Ok(Vec::new());
-            }
-            answer => answer?,
-        };
-        match self.flaw {
-            Flaw::ReversesEvents => events.reverse(),
-            Flaw::CutsLongReads => events.truncate(1_000),
-            Flaw::CutsLargePayloads => {
-                events.iter_mut().for_each(|event| event.payload.truncate(1 << 20));
-            }
-            Flaw::RefusesRangesBeyondTheEnd if events.is_empty() && range.limit > 0 => {
-                return Err(ReadError::UnknownChain { chain });
-            }
-            Flaw::ForgetsTimes => {
-                events.iter_mut().for_each(|event| event.header.time &= u64::from(u32::MAX))
-            }
-            _ => {}
-        }
-        Ok(events)
-    }
-
-    async fn chains(&self) -> Vec<ChainId> {
-        let mut chains = self.inner.chains().await;
-        if self.flaw == Flaw::ListsChainsByHash {
-            chains.sort_by_key(|chain| *chain.as_bytes());
-        }
-        if self.flaw == Flaw::ListsChainsLate {
-            chains.pop();
-        }
-        chains
+    fn epoch(&self) -> u32 {
+        self.inner.epoch()
     }
 
     fn durability(&self) -> Durability {

@@ -192,7 +192,11 @@ impl Inner {
             exit.progressed = entry.component.is_some().then(|| life.has_progressed());
             match &entry.parent {
                 Some(parent) => parent.exits.push(exit),
-                None => self.root_exits.push(exit),
+                None => {
+                    // The embedding program hears of it. If the store has failed it hears of it all the same.
+                    let _ = self.told(entry.id, ()).await;
+                    self.root_exits.push(exit);
+                }
             }
         }
         if !awaiting {

@@ -140,6 +140,7 @@ impl Life {
         inboxes: &mut Inboxes,
         started: impl FnOnce(Origin),
     ) -> Result<ExitReason, ExitReason> {
+        self.room().await?;
         let (origin, state) = match start {
             Start::Init(state) => (Origin::Init, state),
             Start::State(state) => (Origin::Given, state),
@@ -202,6 +203,17 @@ impl Life {
             found.map_err(|error| ExitReason::StartFailed { error: error.to_string() })?;
         }
         Ok(instance)
+    }
+
+    /// Waits until the chain store takes more. A call begins only then: what it does is not refused half way for want of room.
+    async fn room(&self) -> Result<(), ExitReason> {
+        tokio::select! {
+            biased;
+            ready = self.inner.store.ready() => {
+                ready.map_err(|error| ExitReason::ChainFailed { error: error.to_string() })
+            }
+            () = self.control.kill.cancelled() => Err(self.control.asked()),
+        }
     }
 
     /// Appends to the actor's chain; where that fails the life ends, because it could not be accounted for.

@@ -9,6 +9,7 @@ use crate::runtime::mailbox::Envelope;
 
 impl Running<'_> {
     pub(super) async fn handle(&mut self, envelope: Envelope) -> Result<(), ExitReason> {
+        self.life.room().await?;
         match envelope {
             Envelope::Send { from, data } => self.handle_send(from, &data).await,
             Envelope::Request { from, data, reply } => {
