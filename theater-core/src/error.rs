@@ -202,6 +202,22 @@ impl ActorError {
     }
 }
 
+/// One text with an error and all its causes, as a guest is told it.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Transparent wrappers say the same as their cause.
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
 /// Cuts a text that a guest gave to 64 characters and escapes what does not print.
 #[must_use]
 pub fn printable(given: &str) -> String {
