@@ -296,6 +296,26 @@ pub enum LimitError {
         /// Limit in bytes.
         limit: u64,
     },
+    /// The receiver's chain has as many events as it may: it takes no more messages.
+    #[error(
+        "event chain full: {length} events, chain.max_events of the receiver is {limit}; raise it to go on"
+    )]
+    ChainEvents {
+        /// Events.
+        length: u64,
+        /// Limit in events.
+        limit: u64,
+    },
+    /// The receiver's chain has as many bytes of payloads as it may: it takes no more messages.
+    #[error(
+        "event chain full: {size} bytes, chain.max_bytes of the receiver is {limit}; prune the chain or raise it"
+    )]
+    ChainBytes {
+        /// Size in bytes.
+        size: u64,
+        /// Limit in bytes.
+        limit: u64,
+    },
     /// The mailbox is full; send again later.
     #[error("mailbox full: {limit} messages wait already (limits.mailbox); send again later")]
     Mailbox {

@@ -250,7 +250,9 @@ impl Inner {
         let watched =
             matches!(kind, EventKind::LOG | EventKind::SUPERVISION) && self.events.receiver_count() > 0;
         let shown = watched.then(|| payload.clone());
+        let size = payload.len() as u64;
         let kept = entry.chain.append(kind, payload, || self.now(), keep)?;
+        warn_of_growth(entry, size);
         if let Some(payload) = shown {
             self.tell_recorded(entry, kind, payload);
         }
@@ -311,6 +313,20 @@ impl Inner {
             // The parent's own next event will fail as well, and ends it.
             tracing::error!(actor = %parent.id, child = %child.id, %error, "could not anchor a child's chain");
         }
+    }
+}
+
+/// Says once when a chain has got as long as its manifest wants to be warned of.
+fn warn_of_growth(entry: &Entry, added: u64) {
+    let limits = &entry.manifest.chain;
+    if limits.warn_events.is_none() && limits.warn_bytes.is_none() {
+        return;
+    }
+    let (events, bytes) = entry.chain.totals();
+    let crossed =
+        |limit: Option<u64>, before: u64, now: u64| limit.is_some_and(|at| before < at && at <= now);
+    if crossed(limits.warn_events, events - 1, events) || crossed(limits.warn_bytes, bytes - added, bytes) {
+        tracing::warn!(actor = %entry.id, name = %entry.manifest.name, events, bytes, "the event chain grows");
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
-use theater_core::{ActorError, ActorId, Bytes, EventKind, error::printable};
+use theater_core::{ActorError, ActorId, Bytes, EventKind, LimitError, error::printable};
 use tokio::sync::oneshot;
 
 use super::Inner;
@@ -67,6 +67,7 @@ impl Inner {
 
     /// Puts a message into an actor's mailbox, and on its chain.
     fn deliver(&self, entry: &Entry, envelope: Envelope) -> Result<(), ActorError> {
+        check_chain(entry)?;
         entry.deliver(envelope, |envelope| {
             let payload = theater_core::event::payload::encode(&envelope.call());
             self.append(entry, EventKind::CALL, payload, |event| event.header.seq)
@@ -109,6 +110,22 @@ impl Inner {
             }
         }
         false
+    }
+}
+
+/// Whether the actor's chain may still grow: what comes in makes it, so that is where it is held up.
+fn check_chain(entry: &Entry) -> Result<(), ActorError> {
+    let limits = &entry.manifest.chain;
+    if limits.max_events.is_none() && limits.max_bytes.is_none() {
+        return Ok(());
+    }
+    let (length, size) = entry.chain.totals();
+    if let Some(limit) = limits.max_events.filter(|limit| length >= *limit) {
+        return Err(LimitError::ChainEvents { length, limit }.into());
+    }
+    match limits.max_bytes.filter(|limit| size >= *limit) {
+        Some(limit) => Err(LimitError::ChainBytes { size, limit }.into()),
+        None => Ok(()),
     }
 }
 
