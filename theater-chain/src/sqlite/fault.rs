@@ -62,6 +62,14 @@ pub(super) fn read(file: &str, chain: Option<ChainId>, error: &rusqlite::Error) 
     }
 }
 
+/// Why a file was not opened, where that showed when it was read.
+pub(super) fn opening(file: &str, error: ReadError) -> OpenError {
+    match error {
+        ReadError::Damaged(damage) => damage.into(),
+        error => OpenError::io("read", file, io::Error::other(error)),
+    }
+}
+
 /// Why a store takes nothing any more.
 pub(super) fn poisoned(operation: &'static str, file: &str, error: &rusqlite::Error) -> Poisoned {
     Poisoned::new(operation, file, &io(error))

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use rustc_hash::FxHashMap;
 use theater_core::ChainId;
@@ -11,7 +12,7 @@ use super::state::{Known, State};
 use super::{SqliteOptions, fault, schema};
 use crate::chain::Head;
 use crate::log::{OpenError, Recovery};
-use crate::store::{Durability, Lsn, ReadError};
+use crate::store::{Durability, Lsn};
 
 /// A file that was opened.
 pub(super) struct Opened {
@@ -27,6 +28,8 @@ pub(super) fn open(path: &Path, file: &str, options: &SqliteOptions) -> Result<O
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(told("open"))?;
     connection.busy_timeout(PATIENCE).map_err(told("open"))?;
+    // What is refused, or has failed, stays as it is. Closing in good order moves everything into the file before.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(told("open"))?;
     let there = schema::recognize(&connection, file)?;
     let (state, before) = if there {
         check(&connection, file)?;
@@ -103,7 +106,7 @@ fn load(connection: &Connection, file: &str) -> Result<(State, Before), OpenErro
         })
         .map_err(told)?;
     let (events, last): (u64, u64) = connection
-        .query_row("SELECT count(*), coalesce(max(lsn), 0) FROM event", [], |row| {
+        .query_row("SELECT count(*), coalesce(max(lsn), 0) FROM event NOT INDEXED", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
         .map_err(told)?;
@@ -112,6 +115,12 @@ fn load(connection: &Connection, file: &str) -> Result<(State, Before), OpenErro
         return Err(fault::damage(file, None, what).into());
     }
     let mut lengths = lengths(connection, file)?;
+    let indexed: u64 = lengths.values().flatten().sum();
+    let gaps = lengths.values().any(Result::is_err);
+    if !gaps && indexed != events {
+        let what = format!("there are {events} events, and {indexed} in their index");
+        return Err(fault::damage(file, None, what).into());
+    }
     let mut state = State { lsn: last, committed: last, next: 1, ..State::default() };
     let mut statement = connection.prepare("SELECT number, id FROM chain ORDER BY number").map_err(told)?;
     let mut rows = statement.query([]).map_err(told)?;
@@ -165,7 +174,6 @@ fn head(
             let (_, event) = events.last().ok_or_else(|| damage(format!("event {last} is missing")))?;
             Ok(Head::after(event))
         }
-        Err(ReadError::Damaged(damage)) => Err(damage.into()),
-        Err(error) => Err(OpenError::io("read", file, std::io::Error::other(error))),
+        Err(error) => Err(fault::opening(file, error)),
     }
 }

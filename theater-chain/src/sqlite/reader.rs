@@ -56,7 +56,7 @@ impl SqliteReader {
         let pool = Pool::new(path, file);
         let there = pool
             .with(|connection| Ok(schema::recognize(connection, &pool.file)))
-            .map_err(|error| OpenError::io("open", &pool.file, std::io::Error::other(error)))??;
+            .map_err(|error| fault::opening(&pool.file, error))??;
         if !there {
             return Err(fault::damage(&pool.file, None, "there is no store in it").into());
         }
