@@ -14,6 +14,8 @@ mod read;
 mod reader;
 mod schema;
 mod state;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::io;
@@ -157,7 +159,17 @@ impl SqliteStore {
     /// # Errors
     /// See [`OpenError`]: no event was changed then.
     pub fn open(folder: impl AsRef<Path>, options: SqliteOptions) -> Result<(Self, Recovery), OpenError> {
-        let folder = folder.as_ref();
+        let (mut store, writer, recovery) = Self::without_thread(folder.as_ref(), options)?;
+        let writer = std::thread::Builder::new()
+            .name("theater-sqlite".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|error| OpenError::io("start the thread that writes", Self::FILE, error))?;
+        store.writer = Some(writer);
+        Ok((store, recovery))
+    }
+
+    /// The store, and the writer that somebody has to run.
+    fn without_thread(folder: &Path, options: SqliteOptions) -> Result<(Self, Writer, Recovery), OpenError> {
         std::fs::create_dir_all(folder)
             .map_err(|error| OpenError::io("make the folder", &folder.display().to_string(), error))?;
         let lock = log::lock(folder)?;
@@ -174,11 +186,7 @@ impl SqliteStore {
             pool: Pool::new(&path, Self::FILE.to_owned()),
         });
         let writer = Writer::new(Arc::clone(&shared), connection);
-        let writer = std::thread::Builder::new()
-            .name("theater-sqlite".to_owned())
-            .spawn(move || writer.run())
-            .map_err(|error| OpenError::io("start the thread that writes", Self::FILE, error))?;
-        Ok((Self { shared, writer: Some(writer), _lock: lock }, recovery))
+        Ok((Self { shared, writer: None, _lock: lock }, writer, recovery))
     }
 
     /// The head of a chain, without waiting for anything.

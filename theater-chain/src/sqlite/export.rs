@@ -105,7 +105,7 @@ pub async fn export_sqlite(
             }
         }
     }
-    file.finish(epoch)?;
+    file.finish(epoch, exported.events)?;
     Ok(exported)
 }
 
@@ -156,10 +156,11 @@ impl NewFile {
         self.connection.as_ref().map_or(Ok(()), add).map_err(|error| self.told(&error))
     }
 
-    fn finish(mut self, epoch: u32) -> Result<(), SqliteExportError> {
+    fn finish(mut self, epoch: u32, events: u64) -> Result<(), SqliteExportError> {
         let Some(connection) = self.connection.take() else { return Ok(()) };
         let finish = || {
-            connection.execute("UPDATE store SET epoch = ?1, closed = 1", [epoch])?;
+            connection
+                .execute("UPDATE store SET epoch = ?1, closed = 1, durable = ?2", params![epoch, events])?;
             connection.execute_batch("COMMIT")
         };
         finish().map_err(|error| self.told(&error))?;

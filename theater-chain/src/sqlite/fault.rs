@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use theater_core::ChainId;
 
 use crate::log::OpenError;
@@ -37,7 +37,9 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 
 /// Whether a write that failed is worth another try: nothing of it is there, and what hindered it may pass.
 pub(super) fn is_passing(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy))
+    // Room for the index of SQLite's log is not found either on a full disk, but is told in other words.
+    let no_room = error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHMSIZE);
+    no_room || matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy))
 }
 
 pub(super) fn damage(file: &str, chain: Option<ChainId>, what: impl Into<String>) -> Damage {

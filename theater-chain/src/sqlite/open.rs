@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use rustc_hash::FxHashMap;
 use theater_core::ChainId;
 
@@ -53,7 +53,8 @@ pub(super) fn open(path: &Path, file: &str, options: &SqliteOptions) -> Result<O
         if !there {
             schema::create(&transaction)?;
         }
-        transaction.execute("UPDATE store SET epoch = ?1, closed = 0", [epoch])?;
+        transaction
+            .execute("UPDATE store SET epoch = ?1, closed = 0, durable = ?2", params![epoch, state.lsn])?;
         transaction.commit()
     };
     begin().map_err(told("begin a term in"))?;
@@ -100,9 +101,9 @@ struct Before {
 /// What is there: every chain without a gap, its last event as it was written, and no place of the store's order empty.
 fn load(connection: &Connection, file: &str) -> Result<(State, Before), OpenError> {
     let told = |error: rusqlite::Error| fault::open("read", file, &error);
-    let before = connection
-        .query_row("SELECT epoch, closed FROM store", [], |row| {
-            Ok(Before { epoch: row.get(0)?, closed: row.get(1)? })
+    let (before, durable): (_, u64) = connection
+        .query_row("SELECT epoch, closed, durable FROM store", [], |row| {
+            Ok((Before { epoch: row.get(0)?, closed: row.get(1)? }, row.get(2)?))
         })
         .map_err(told)?;
     let (events, last): (u64, u64) = connection
@@ -112,6 +113,11 @@ fn load(connection: &Connection, file: &str) -> Result<(State, Before), OpenErro
         .map_err(told)?;
     if events != last {
         let what = format!("the last event of the store is {last}, but there are {events}");
+        return Err(fault::damage(file, None, what).into());
+    }
+    if last < durable {
+        let what =
+            format!("event {durable} of the store was durable, and the last one that is there is {last}");
         return Err(fault::damage(file, None, what).into());
     }
     let mut lengths = lengths(connection, file)?;

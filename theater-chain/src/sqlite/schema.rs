@@ -23,7 +23,9 @@ CREATE TABLE store (
     -- The term of the process that had the file last.
     epoch INTEGER NOT NULL,
     -- Whether it closed the file and did not just leave it.
-    closed INTEGER NOT NULL
+    closed INTEGER NOT NULL,
+    -- The last event when the file was opened or closed: it and those before it are durable.
+    durable INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE chain (
     -- In the order of creation.
@@ -76,7 +78,7 @@ pub(super) fn recognize(connection: &Connection, file: &str) -> Result<bool, Ope
 pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(TABLES)?;
     connection.execute_batch(&view())?;
-    connection.execute("INSERT INTO store (one, epoch, closed) VALUES (1, 0, 0)", [])?;
+    connection.execute("INSERT INTO store (one, epoch, closed, durable) VALUES (1, 0, 0, 0)", [])?;
     connection.pragma_update(None, "application_id", APPLICATION)?;
     connection.pragma_update(None, "user_version", FORMAT)
 }

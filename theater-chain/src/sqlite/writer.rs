@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::state::Waiting;
@@ -111,12 +112,14 @@ impl Writer {
 
     /// Commits everything that waits.
     pub(super) fn step(&mut self) -> Step {
-        if self.batch.is_empty() {
+        {
             let mut state = self.shared.lock();
             if state.failed.is_some() {
                 return Step::Failed;
             }
-            std::mem::swap(&mut self.batch, &mut state.queue);
+            if self.batch.is_empty() {
+                std::mem::swap(&mut self.batch, &mut state.queue);
+            }
         }
         if self.batch.is_empty() {
             return Step::Idle;
@@ -151,12 +154,14 @@ impl Writer {
     }
 
     /// The last words: all that was taken is committed.
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
+        let last = self.shared.lock().committed;
         let end = || -> rusqlite::Result<()> {
             self.connection.pragma_update(None, "synchronous", "FULL")?;
-            self.connection.execute("UPDATE store SET closed = 1", [])?;
-            // A reader may keep what it needs in the log; then the log stays beside the file.
-            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            self.connection.execute("UPDATE store SET closed = 1, durable = ?1", [last])?;
+            // A reader may need what is in the log; then the log stays beside the file.
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop)
         };
         match end() {
             // It is as if the process had just left.
@@ -189,7 +194,7 @@ fn write(connection: &mut Connection, batch: &[Arc<Waiting>]) -> rusqlite::Resul
 }
 
 /// Whoever waits for the writer is told when it is gone.
-struct FailOnPanic(Arc<Shared>);
+pub(super) struct FailOnPanic(pub(super) Arc<Shared>);
 
 impl Drop for FailOnPanic {
     fn drop(&mut self) {
