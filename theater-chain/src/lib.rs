@@ -4,6 +4,7 @@
 //! - [`Chain`] seals events onto a head. Pure: time comes in, events come out.
 //! - [`verify()`] and [`Verifier`] check a chain event by event and name the first fault.
 //! - [`ChainStore`] keeps chains; [`MemoryStore`] does so in memory.
+//! - With the feature `sqlite`, `SqliteStore` does so in a file of SQLite, and `export_sqlite` makes such a file of any store.
 //! - [`jsonl`] is the export format, one event a line, and [`verify_export`] checks a whole export with the anchors of
 //!   its supervision tree.
 //!
@@ -17,6 +18,8 @@ pub mod hash;
 pub mod jsonl;
 mod log;
 mod segment;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod store;
 mod verify;
 pub mod vfs;
@@ -24,6 +27,8 @@ pub mod vfs;
 pub use chain::{Chain, Head};
 pub use export::{ExportError, ExportErrorKind, ExportReport, verify_export};
 pub use log::{Cut, LogOptions, OpenError, Recovery, SegmentedStore, SteppedStore};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Exported, SqliteExportError, SqliteOptions, SqliteReader, SqliteStore, export_sqlite};
 pub use store::{
     AppendError, ChainReader, ChainStore, Damage, Durability, Lsn, MemoryStore, Poisoned, ReadError, Tail,
     Tailed,

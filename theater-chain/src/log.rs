@@ -35,6 +35,8 @@ use crate::vfs::{RealVfs, Vfs};
 use housekeeping::Spare;
 use state::State;
 
+#[cfg(feature = "sqlite")]
+pub(crate) use open::lock;
 pub use open::{Cut, OpenError, Recovery};
 pub use options::LogOptions;
 pub use stepwise::SteppedStore;
