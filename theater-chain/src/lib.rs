@@ -3,7 +3,8 @@
 //! - [`hash`] computes hashes; nothing else does.
 //! - [`Chain`] seals events onto a head. Pure: time comes in, events come out.
 //! - [`verify()`] and [`Verifier`] check a chain event by event and name the first fault.
-//! - [`ChainStore`] keeps chains; [`MemoryStore`] does so in memory.
+//! - [`ChainStore`] keeps chains; [`MemoryStore`] does so in memory, [`SegmentedStore`] on a disk.
+//! - [`LogReader`] reads what a [`SegmentedStore`] writes, from another process and without a lock.
 //! - [`jsonl`] is the export format, one event a line, and [`verify_export`] checks a whole export with the anchors of
 //!   its supervision tree.
 //!
@@ -23,7 +24,9 @@ pub mod vfs;
 
 pub use chain::{Chain, Head};
 pub use export::{ExportError, ExportErrorKind, ExportReport, verify_export};
-pub use log::{Cut, LogOptions, OpenError, Recovery, SegmentedStore, SteppedStore};
+pub use log::{
+    Cut, Events, LogOptions, LogReader, LogSummary, OpenError, Recovery, SegmentedStore, SteppedStore,
+};
 pub use store::{
     AppendError, ChainReader, ChainStore, Damage, Durability, Lsn, MemoryStore, Poisoned, ReadError, Tail,
     Tailed,

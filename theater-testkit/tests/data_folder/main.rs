@@ -1,0 +1,4 @@
+//! A data folder as its files are: read by others, verified, damaged and repaired.
+
+mod reader;
+mod world;
