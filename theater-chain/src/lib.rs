@@ -5,6 +5,7 @@
 //! - [`verify()`] and [`Verifier`] check a chain event by event and name the first fault.
 //! - [`ChainStore`] keeps chains; [`MemoryStore`] does so in memory, [`SegmentedStore`] on a disk.
 //! - [`LogReader`] reads what a [`SegmentedStore`] writes, from another process and without a lock.
+//! - [`verify_folder`] checks everything that a data folder holds, and [`repair`] makes a damaged one usable again.
 //! - [`jsonl`] is the export format, one event a line, and [`verify_export`] checks a whole export with the anchors of
 //!   its supervision tree.
 //!
@@ -25,7 +26,8 @@ pub mod vfs;
 pub use chain::{Chain, Head};
 pub use export::{ExportError, ExportErrorKind, ExportReport, verify_export};
 pub use log::{
-    Cut, Events, LogOptions, LogReader, LogSummary, OpenError, Recovery, SegmentedStore, SteppedStore,
+    Cut, Events, FolderDamage, FolderError, FolderReport, LogOptions, LogReader, LogSummary, OpenError,
+    Recovery, SegmentedStore, SteppedStore, repair, verify_folder, verify_folder_on,
 };
 pub use store::{
     AppendError, ChainReader, ChainStore, Damage, Durability, Lsn, MemoryStore, Poisoned, ReadError, Tail,

@@ -6,9 +6,11 @@
 //! - `load` reads a log that is there, and refuses damage; `open` cuts a torn end and goes on behind it.
 //! - `read` gives events back.
 //! - `reader` does so for other processes, and changes nothing.
+//! - `audit` verifies a whole folder; `repair` makes a damaged one usable again.
 //!
 //! The format is on a page, `docs/chain-format.md`.
 
+mod audit;
 mod blobs;
 mod housekeeping;
 mod load;
@@ -16,6 +18,7 @@ mod open;
 mod options;
 mod read;
 mod reader;
+pub mod repair;
 mod state;
 mod stepwise;
 mod threads;
@@ -38,6 +41,7 @@ use crate::vfs::{RealVfs, Vfs};
 use housekeeping::Spare;
 use state::State;
 
+pub use audit::{FolderDamage, FolderError, FolderReport, verify_folder, verify_folder_on};
 pub use open::{Cut, OpenError, Recovery};
 pub use options::LogOptions;
 pub use reader::{Events, LogReader, LogSummary};

@@ -188,7 +188,7 @@ fn check_blobs(vfs: &dyn Vfs, index: &SegmentIndex) -> Result<(), OpenError> {
 }
 
 /// How a segment ends: what the next one has to follow.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ending {
     pub(super) header: SegmentHeader,
     pub(super) next_lsn: u64,

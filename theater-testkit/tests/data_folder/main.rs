@@ -1,4 +1,6 @@
 //! A data folder as its files are: read by others, verified, damaged and repaired.
 
+mod flips;
 mod reader;
+mod verify;
 mod world;

@@ -1,0 +1,4 @@
+//! Repair.
+
+/// The folder of what was set aside.
+pub(super) const DAMAGED: &str = "damaged";
