@@ -2,5 +2,6 @@
 
 mod flips;
 mod reader;
+mod repair;
 mod verify;
 mod world;

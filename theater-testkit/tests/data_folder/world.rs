@@ -109,6 +109,23 @@ impl World {
         self.store.take().expect("a process runs").close().expect("a sound disk");
     }
 
+    /// Forgets of the chains what is not among the events any more.
+    pub(crate) fn rewind(&mut self) {
+        let last_of = |chain: &mut Chain| {
+            let id = chain.head().chain_id;
+            let last = self.events.iter().rev().find(|(_, event)| event.header.chain_id == id);
+            last.map(|(_, last)| *chain = Chain::resume(theater_chain::Head::after(last))).is_some()
+        };
+        self.chains.retain_mut(last_of);
+    }
+
+    /// Makes everything on the disk durable, as time does.
+    pub(crate) fn settle(&self) {
+        for name in self.disk.names() {
+            self.disk.open(&name).expect("it is listed").sync_data().expect("a sound disk");
+        }
+    }
+
     /// Everything on the disk.
     pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
         files(&self.disk)

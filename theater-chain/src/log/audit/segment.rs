@@ -71,6 +71,18 @@ pub(super) struct BlobUse {
     pub(super) len: u64,
 }
 
+impl SegmentAudit {
+    /// Where the event at this place is, if its payload is in a blob.
+    pub(in crate::log) fn offset_of_blob(&self, lsn: u64) -> Option<u64> {
+        self.blobs.iter().find(|blob| blob.lsn == lsn).map(|blob| blob.offset)
+    }
+
+    /// How long each chain is at its end.
+    pub(in crate::log) fn lengths(&self) -> impl Iterator<Item = (ChainId, u64)> {
+        self.parts.iter().map(|part| (part.chain, part.last.seq + 1))
+    }
+}
+
 /// Checks a segment. `last` says that no other follows it.
 pub(super) fn audit(vfs: &dyn Vfs, name: &str, last: bool, progress: &Progress<'_>) -> SegmentAudit {
     let mut before = look(vfs, name, last, progress);
@@ -87,6 +99,7 @@ pub(super) fn audit(vfs: &dyn Vfs, name: &str, last: bool, progress: &Progress<'
 
 fn look(vfs: &dyn Vfs, name: &str, last: bool, progress: &Progress<'_>) -> SegmentAudit {
     let path = segment_path(name);
+    let begins = u64::from_str_radix(name, 16).ok();
     let mut audit = SegmentAudit {
         name: name.to_owned(),
         header: None,
@@ -112,7 +125,7 @@ fn look(vfs: &dyn Vfs, name: &str, last: bool, progress: &Progress<'_>) -> Segme
     let bytes = match vfs.open(&path).and_then(|file| read_file(&*file)) {
         Ok(bytes) => bytes,
         Err(error) => {
-            audit.faults.push(Fault::new(&path, 0, None, None, format!("it cannot be read: {error}")));
+            audit.faults.push(Fault::new(&path, 0, None, begins, format!("it cannot be read: {error}")));
             return audit;
         }
     };
@@ -121,12 +134,12 @@ fn look(vfs: &dyn Vfs, name: &str, last: bool, progress: &Progress<'_>) -> Segme
         Ok(header) if segment_name(header.first_lsn) == name => header,
         Ok(header) => {
             let what = format!("its first event is {}, not what its name says", header.first_lsn);
-            audit.faults.push(Fault::new(&path, 0, None, None, what));
+            audit.faults.push(Fault::new(&path, 0, None, begins, what));
             progress.add(audit.bytes);
             return audit;
         }
         Err(fault) => {
-            audit.faults.push(Fault::new(&path, 0, None, None, fault.to_string()));
+            audit.faults.push(Fault::new(&path, 0, None, begins, fault.to_string()));
             progress.add(audit.bytes);
             return audit;
         }
