@@ -64,10 +64,13 @@ async fn a_reply_above_the_message_limit_ends_whoever_gave_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_above_its_limit_ends_whoever_it_is_about() {
+async fn an_event_above_its_limit_ends_whoever_it_is_about_and_a_message_is_refused() {
     let runtime = runtime();
     let worker = root(&runtime, "worker-small-events.toml").await;
     let error = runtime.request(worker, vec![b'x'; 20_000]).await.unwrap_err();
+    assert!(matches!(error, ActorError::Limit(LimitError::Event { limit: 16_384, .. })), "{error}");
+    assert_eq!(ask(&runtime, worker, "total").await, "0", "the receiver notices nothing");
+    let error = runtime.request(worker, "reply 20000").await.unwrap_err();
     assert!(
         matches!(error, ActorError::Ended { reason: ExitReason::EventTooLarge { limit: 16_384, .. }, .. }),
         "{error}"
