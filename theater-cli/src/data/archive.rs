@@ -54,29 +54,11 @@ impl Archive {
         Ok(Self { folder: folder.to_owned(), kind, files })
     }
 
-    /// How the chains are kept.
-    pub(crate) fn kind(&self) -> StoreKind {
-        self.kind
-    }
-
-    /// The folder.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// The chains, for whoever need not know where they are.
     pub(crate) fn reader(&self) -> &dyn ChainReader {
         match &self.files {
             Files::Log(reader) => reader,
             Files::Sqlite(reader) => reader,
-        }
-    }
-
-    /// The log, if it is one.
-    pub(crate) fn log(&self) -> Option<&LogReader> {
-        match &self.files {
-            Files::Log(reader) => Some(reader),
-            Files::Sqlite(_) => None,
         }
     }
 

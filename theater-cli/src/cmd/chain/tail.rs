@@ -47,7 +47,7 @@ pub(super) async fn tail(args: &TailArgs, whole: bool) -> Result<Exit, Failure> 
         }
         archive.refresh()?;
         census.update(&archive).await?;
-        let new = tail.new(&census).await?;
+        let new = tail.newer(&census).await?;
         if let Err(error) = tail.print(&census, new) {
             return written(Err(error));
         }
@@ -91,7 +91,7 @@ impl Tail<'_> {
     }
 
     /// The events that have come since.
-    async fn new(&mut self, census: &Census) -> Result<Events, Failure> {
+    async fn newer(&mut self, census: &Census) -> Result<Events, Failure> {
         let actors: Vec<_> = match &self.named {
             Some(chains) => chains.iter().filter_map(|chain| census.of(*chain)).collect(),
             None => census.actors().iter().collect(),
