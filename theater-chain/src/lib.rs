@@ -30,7 +30,7 @@ pub use log::{
     Recovery, SegmentedStore, SteppedStore, repair, verify_folder, verify_folder_on,
 };
 pub use store::{
-    AppendError, ChainReader, ChainStore, Damage, Durability, Lsn, MemoryStore, Poisoned, ReadError, Tail,
-    Tailed,
+    AppendError, ChainReader, ChainStore, Damage, Durability, EventStream, Lsn, MemoryStore, Poisoned,
+    PruneError, PruneReport, ReadError, RetireError, Tail, Tailed,
 };
 pub use verify::{ChainError, ChainErrorKind, Verifier, verify, verify_anchor};
