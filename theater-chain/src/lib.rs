@@ -15,7 +15,9 @@
 
 mod chain;
 mod export;
+mod growth;
 pub mod hash;
+mod import;
 pub mod jsonl;
 mod log;
 mod segment;
@@ -25,6 +27,11 @@ pub mod vfs;
 
 pub use chain::{Chain, Head};
 pub use export::{ExportError, ExportErrorKind, ExportReport, verify_export};
+pub use growth::{
+    ChainBudget, ChainTotals, Charge, PruneChainError, PrunePolicy, RetireChainError, prune_chain,
+    retire_chain,
+};
+pub use import::{ImportError, ImportReport, import};
 pub use log::{
     Cut, Events, FolderDamage, FolderError, FolderReport, LogOptions, LogReader, LogSummary, OpenError,
     Recovery, SegmentedStore, SteppedStore, repair, verify_folder, verify_folder_on,

@@ -64,7 +64,7 @@ pub trait ChainReader: std::fmt::Debug + Send + Sync + 'static {
 ///   last writes is on the disk. Reading goes on.
 /// - **Removing.** Payloads go only where [`prune`](Self::prune) says so, events only with their whole chain, by
 ///   [`retire`](Self::retire). What was removed does not come back. A store does not look whether a chain says that it was pruned, or
-///   whether a checkpoint of a retired one is kept: `prune_chain` and `retire_chain`
+///   whether a checkpoint of a retired one is kept: [`prune_chain`](crate::prune_chain) and [`retire_chain`](crate::retire_chain)
 ///   do it in the right order.
 #[async_trait]
 pub trait ChainStore: ChainReader {
