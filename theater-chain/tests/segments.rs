@@ -155,7 +155,7 @@ fn the_golden_files_are_read_and_verified() {
     assert_eq!(events, expected);
     let report = verify_folder(golden(), |_, _| ()).unwrap();
     assert_eq!((report.chains, report.events, report.blobs, report.epoch), (2, 8, 1, 2));
-    assert_eq!((report.last, report.durable, report.closed), (Lsn(8), Lsn(7), false));
+    assert_eq!((report.last, report.durable, report.closed), (Lsn(8), Lsn(8), false));
     let torn = report.torn.unwrap();
     assert_eq!(reader.summary().torn, Some(torn.clone()));
     assert_eq!(torn.file, "log/0000000000000007.seg");

@@ -130,6 +130,7 @@ pub(super) fn open(vfs: Arc<dyn Vfs>, options: LogOptions) -> Result<(Arc<Shared
         pending: 0,
         written: 0,
         synced: 0,
+        marked: 0,
         failed: None,
         closing: false,
         writer_waits: false,
@@ -147,7 +148,8 @@ pub(super) fn open(vfs: Arc<dyn Vfs>, options: LogOptions) -> Result<(Arc<Shared
         add(&mut state, segment)?;
     }
     recovery.chains = state.order.len();
-    (state.written, state.synced) = (state.end.lsn, state.end.lsn);
+    // The segment that is begun says so of those before it.
+    (state.written, state.synced, state.marked) = (state.end.lsn, state.end.lsn, state.end.lsn);
     let store = match store {
         Some(store) => store,
         None => random_id()?,

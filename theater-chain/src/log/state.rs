@@ -105,6 +105,8 @@ pub(super) struct State {
     pub(super) written: u64,
     /// How far everything was synced.
     pub(super) synced: u64,
+    /// How far the last mark says so.
+    pub(super) marked: u64,
     pub(super) failed: Option<Poisoned>,
     /// Nothing more is taken.
     pub(super) closing: bool,
@@ -124,7 +126,15 @@ impl State {
         if self.closing || self.pending.saturating_add(held) > options.pending {
             return Err(AppendError::Full);
         }
-        self.make_room(len as u64, options);
+        // What is written next says first what is durable by then: damage before it can be told from a torn end.
+        let marks = self.chunks.is_empty() && self.synced > self.marked;
+        self.make_room((len + if marks { MARK_LEN } else { 0 }) as u64, options);
+        if marks {
+            self.chunk();
+            let bytes = self.put_mark();
+            self.pending += bytes.len();
+            self.chunk().bytes.extend_from_slice(&bytes);
+        }
         let (segment, offset, seed) = (self.newest(), self.end.offset, self.end.crc);
         let (lsn, synced) = (self.end.lsn + 1, self.synced);
         let chunk = self.chunk();
@@ -158,12 +168,20 @@ impl State {
         if !quiet || self.end.offset + MARK_LEN as u64 > segment.header.capacity {
             return None;
         }
-        let (lsn, offset) = (self.end.lsn, self.end.offset);
-        let seal = record::mark_seal(&segment.header.store, segment.header.epoch, lsn, self.synced);
+        let offset = self.end.offset;
+        Some((segment, offset, self.put_mark()))
+    }
+
+    /// A mark behind the last record, which it becomes.
+    fn put_mark(&mut self) -> Vec<u8> {
+        let header = self.segments.last().expect("a log has the segment that it writes").header;
+        let (lsn, durable) = (self.end.lsn, self.synced);
         let mut bytes = Vec::with_capacity(MARK_LEN);
-        self.end.crc = record::put_mark(&mut bytes, self.end.crc, (lsn, self.synced), seal);
+        let seal = record::mark_seal(&header.store, header.epoch, lsn, durable);
+        self.end.crc = record::put_mark(&mut bytes, self.end.crc, (lsn, durable), seal);
         self.end.offset += bytes.len() as u64;
-        Some((segment, offset, bytes))
+        self.marked = durable;
+        bytes
     }
 
     fn newest(&self) -> u32 {
