@@ -144,11 +144,11 @@ fn together(files: Files, mut segments: Vec<SegmentAudit>, blobs: Vec<BlobAudit>
     let mut regressions = 0;
     for (number, segment) in segments.iter_mut().enumerate() {
         // Behind a segment that does not say how it ends, nothing can be said of the next.
-        if let Some(header) = segment.header.filter(|_| number == 0 || before.is_some()) {
-            if let Err(damage) = load::check_link(before.as_ref(), &segment.name, &header) {
-                faults.push(Fault { damage, lsn: Some(header.first_lsn) });
-                gaps += 1;
-            }
+        let header = segment.header.filter(|_| number == 0 || before.is_some());
+        let link = header.map_or(Ok(()), |header| load::check_link(before.as_ref(), &segment.name, &header));
+        if let Err(damage) = link {
+            faults.push(Fault { damage, lsn: header.map(|header| header.first_lsn) });
+            gaps += 1;
         }
         before = segment.ending;
         let path = segment_path(&segment.name);
