@@ -42,6 +42,8 @@ use housekeeping::Spare;
 use state::State;
 
 pub use audit::{FolderDamage, FolderError, FolderReport, verify_folder, verify_folder_on};
+#[cfg(feature = "sqlite")]
+pub(crate) use open::lock;
 pub use open::{Cut, OpenError, Recovery};
 pub use options::LogOptions;
 pub use reader::{Events, LogReader, LogSummary};

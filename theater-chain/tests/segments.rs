@@ -43,6 +43,7 @@ impl Written {
             manifest: "22".repeat(32),
             parent: None,
             runtime: "theater 0.1.0".to_owned(),
+            placement: None,
         });
         let (chain, event) = Chain::genesis(payload, store.epoch(), T0 + self.events.len() as u64);
         store.create(event.clone()).expect("a new chain");
@@ -63,8 +64,8 @@ impl Written {
 fn write(folder: &Path) -> Vec<ChainEvent> {
     let mut written = Written::default();
     let started =
-        encode(&Started { incarnation: Incarnation::FIRST, origin: Origin::Init, state_len: Some(2) });
-    let exited = encode(&Exited { incarnation: Incarnation::FIRST, reason: ExitReason::Stopped });
+        encode(&Started::new(Incarnation::FIRST, Origin::Init, Some(&Bytes::from_static(b"{}"))));
+    let exited = encode(&Exited::new(Incarnation::FIRST, ExitReason::Stopped));
 
     let mut store = open(folder);
     let mut one = written.genesis(&store, 1, "one");

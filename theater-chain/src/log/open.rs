@@ -38,6 +38,16 @@ pub enum OpenError {
         /// The data folder.
         folder: String,
     },
+    /// It was written in another format. Open it with the version that wrote it.
+    #[error("{file} has format {found}, this program reads format {supported}")]
+    Format {
+        /// The file.
+        file: String,
+        /// Its format.
+        found: i64,
+        /// The format that this version reads.
+        supported: i64,
+    },
     /// Another process has the log open.
     #[error("another process uses {folder}")]
     InUse {
@@ -47,7 +57,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    pub(super) fn io(operation: &'static str, file: &str, source: io::Error) -> Self {
+    pub(crate) fn io(operation: &'static str, file: &str, source: io::Error) -> Self {
         Self::Io { operation, file: file.to_owned(), source }
     }
 }
@@ -88,7 +98,7 @@ pub struct Cut {
 }
 
 /// Keeps other processes out as long as the file is open.
-pub(super) fn lock(folder: &Path) -> Result<std::fs::File, OpenError> {
+pub(crate) fn lock(folder: &Path) -> Result<std::fs::File, OpenError> {
     let path = folder.join("lock");
     let name = path.display().to_string();
     let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
