@@ -7,6 +7,7 @@ use theater_core::{ChainEvent, ChainId, EventHash};
 
 use crate::chain::Head;
 use crate::export::{self, Export, ExportError, ExportErrorKind, ExportReport};
+use crate::hash;
 use crate::jsonl::Reader;
 use crate::store::{AppendError, ChainStore, Poisoned, ReadError};
 
@@ -45,6 +46,12 @@ pub enum ImportError {
         /// The chain.
         chain: ChainId,
     },
+    /// The export is not what it was when it was verified: somebody writes to it. The events before this line are in the store.
+    #[error("line {line}: the export has changed since it was verified")]
+    Changed {
+        /// The line, counted from 1.
+        line: u64,
+    },
     /// The store cannot be read. It was not changed.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -75,7 +82,7 @@ pub enum ImportError {
 /// # use theater_chain::{Chain, jsonl::write_events};
 /// # use theater_core::{ActorId, event::payload::{Genesis, encode}};
 /// # let actor = ActorId::from_parts(1, [1; 10]);
-/// # let genesis = Genesis { actor, nonce: [7; 32], name: "one".into(), component: String::new(),
+/// # let genesis = Genesis { actor, nonce: [7; 32], name: "one".into(), component: String::new(), placement: None,
 /// #     manifest: String::new(), parent: None, runtime: "test".into() };
 /// # let mut export = Vec::new();
 /// # write_events(&mut export, actor, [&Chain::genesis(encode(&genesis), 1, 1).1])?;
@@ -112,8 +119,7 @@ pub async fn import(
         let event = exported.event;
         let chain = event.header.chain_id;
         let state = chains.get_mut(&chain);
-        let changed = ImportError::Append { line, source: AppendError::UnknownChain { chain } };
-        let state = state.ok_or(changed)?;
+        let state = state.filter(|state| state.verified(&event)).ok_or(ImportError::Changed { line })?;
         if event.header.seq < state.there {
             continue;
         }
@@ -129,13 +135,28 @@ pub async fn import(
 
 /// What a store has of a chain.
 #[derive(Debug)]
-struct Known {
+struct Known<'a> {
+    /// What was verified.
+    hashes: &'a [EventHash],
     there: u64,
     head: Option<Head>,
 }
 
+impl Known<'_> {
+    /// Whether this event is the one that was verified.
+    fn verified(&self, event: &ChainEvent) -> bool {
+        let header = &event.header;
+        let known = usize::try_from(header.seq).ok().and_then(|seq| self.hashes.get(seq));
+        let whole = event.is_pruned() || hash::payload_hash(&event.payload) == header.payload_hash;
+        known == Some(&event.hash) && hash::event_hash(header) == event.hash && whole
+    }
+}
+
 /// Compares the chains with what the store has of them.
-async fn compare(export: &Export, store: &dyn ChainStore) -> Result<BTreeMap<ChainId, Known>, ImportError> {
+async fn compare<'a>(
+    export: &'a Export,
+    store: &dyn ChainStore,
+) -> Result<BTreeMap<ChainId, Known<'a>>, ImportError> {
     let mut known = BTreeMap::new();
     for (chain, line, hashes) in export.chains() {
         let head = store.head(chain).await?;
@@ -149,7 +170,7 @@ async fn compare(export: &Export, store: &dyn ChainStore) -> Result<BTreeMap<Cha
                 return Err(ImportError::OtherContent { line, chain });
             }
         }
-        known.insert(chain, Known { there: head.map_or(0, |head| head.length), head });
+        known.insert(chain, Known { hashes, there: head.map_or(0, |head| head.length), head });
     }
     Ok(known)
 }

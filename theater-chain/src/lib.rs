@@ -6,6 +6,7 @@
 //! - [`ChainStore`] keeps chains; [`MemoryStore`] does so in memory, [`SegmentedStore`] on a disk.
 //! - [`LogReader`] reads what a [`SegmentedStore`] writes, from another process and without a lock.
 //! - [`verify_folder`] checks everything that a data folder holds, and [`repair`] makes a damaged one usable again.
+//! - With the feature `sqlite`, `SqliteStore` does so in a file of SQLite, and `export_sqlite` makes such a file of any store.
 //! - [`jsonl`] is the export format, one event a line, and [`verify_export`] checks a whole export with the anchors of
 //!   its supervision tree.
 //!
@@ -21,6 +22,8 @@ mod import;
 pub mod jsonl;
 mod log;
 mod segment;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod store;
 mod verify;
 pub mod vfs;
@@ -36,6 +39,8 @@ pub use log::{
     Cut, Events, FolderDamage, FolderError, FolderReport, LogOptions, LogReader, LogSummary, OpenError,
     Recovery, SegmentedStore, SteppedStore, repair, verify_folder, verify_folder_on,
 };
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Exported, SqliteExportError, SqliteOptions, SqliteReader, SqliteStore, export_sqlite};
 pub use store::{
     AppendError, ChainReader, ChainStore, Damage, Durability, EventStream, Lsn, MemoryStore, Poisoned,
     PruneError, PruneReport, ReadError, RetireError, Tail, Tailed,

@@ -39,6 +39,8 @@ kinds! {
     CALL = 3, "theater/call";
     /// An export returned, well or with an error.
     RETURN = 4, "theater/return";
+    /// The last good state, whole: what comes before need not be run again.
+    SNAPSHOT = 5, "theater/snapshot";
     /// Payloads of earlier events of this chain were removed: up to where, how many and how long.
     PRUNED = 6, "theater/pruned";
     /// A child's life began: the child's chain, its length and head at that moment.

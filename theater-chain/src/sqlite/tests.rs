@@ -1,0 +1,209 @@
+//! The store with a writer that is stepped by hand: what happens between taking and committing.
+
+use std::pin::Pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+use theater_core::{Bytes, EventKind};
+
+use super::writer::{FailOnPanic, Step};
+use super::*;
+use crate::chain::Chain;
+
+/// A chain, and what was appended to it.
+struct Written {
+    chain: Chain,
+    events: Vec<ChainEvent>,
+}
+
+impl Written {
+    fn create(store: &SqliteStore, who: &'static str) -> Self {
+        let (chain, genesis) = Chain::genesis(who.into(), store.epoch(), 1);
+        store.create(genesis.clone()).expect("it is new");
+        Self { chain, events: vec![genesis] }
+    }
+
+    fn append(&mut self, store: &SqliteStore, payload: impl Into<Bytes>) -> Result<(), AppendError> {
+        let mut chain = self.chain;
+        let event = chain.append(EventKind::LOG, payload.into(), 2);
+        store.append(self.chain.head(), event.clone())?;
+        self.chain = chain;
+        self.events.push(event);
+        Ok(())
+    }
+
+    async fn check(&self, store: &SqliteStore) {
+        let id = self.chain.head().chain_id;
+        assert_eq!(store.read(id, EventRange::ALL).await.as_ref(), Ok(&self.events));
+        for from in 0..self.events.len() {
+            let range = EventRange { from: from as u64, limit: 2 };
+            let expected = &self.events[range.within(self.events.len())];
+            assert_eq!(store.read(id, range).await.as_deref(), Ok(expected), "from {from}");
+        }
+        assert_eq!(store.head(id).await, Ok(Some(self.chain.head())));
+    }
+}
+
+fn open(options: SqliteOptions) -> (SqliteStore, Writer, TempDir) {
+    let folder = tempfile::tempdir().expect("there is room for files");
+    let (store, writer, _) = SqliteStore::without_thread(folder.path(), options).expect("it is empty");
+    (store, writer, folder)
+}
+
+/// Whether there is no answer yet.
+fn waits(answer: Pin<&mut impl Future>) -> bool {
+    answer.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+}
+
+/// Events in the file, as anybody sees them.
+fn in_file(folder: &TempDir) -> u64 {
+    let connection = Connection::open(folder.path().join(SqliteStore::FILE)).expect("it is there");
+    connection.query_row("SELECT count(*) FROM event", [], |row| row.get(0)).expect("the table is there")
+}
+
+#[tokio::test]
+async fn events_are_read_before_they_are_committed_and_while_some_are() {
+    let (store, mut writer, folder) = open(SqliteOptions::default());
+    let mut written = Written::create(&store, "one");
+    written.append(&store, "a").unwrap();
+    written.check(&store).await;
+    assert_eq!((in_file(&folder), ChainStore::durable(&store)), (0, Ok(Lsn(0))));
+    assert_eq!(writer.step(), Step::Wrote);
+    written.check(&store).await;
+    assert_eq!((in_file(&folder), ChainStore::durable(&store)), (2, Ok(Lsn(2))));
+    written.append(&store, "b").unwrap();
+    written.append(&store, "c").unwrap();
+    written.check(&store).await;
+    assert_eq!(in_file(&folder), 2);
+    assert_eq!((writer.step(), writer.step()), (Step::Wrote, Step::Idle));
+    written.check(&store).await;
+    assert_eq!(in_file(&folder), 4);
+}
+
+#[tokio::test]
+async fn nobody_is_told_that_an_event_is_durable_before_it_is_committed() {
+    let (store, mut writer, _folder) = open(SqliteOptions::default());
+    Written::create(&store, "one");
+    let waiting = store.until_durable(store.accepted());
+    tokio::pin!(waiting);
+    assert!(waits(waiting.as_mut()));
+    writer.step();
+    assert_eq!(waiting.await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_store_takes_so_many_bytes_and_no_more_until_they_are_committed() {
+    let mut options = SqliteOptions::default();
+    options.pending = 10_000;
+    let (store, mut writer, _folder) = open(options);
+    let mut written = Written::create(&store, "one");
+    assert_eq!(written.append(&store, vec![1; 10_000]), Err(AppendError::Full), "it never fits");
+    while written.append(&store, vec![1; 1_000]).is_ok() {}
+    assert!((5..10).contains(&written.events.len()), "{} events", written.events.len());
+    assert_eq!(written.append(&store, vec![1; 1_000]), Err(AppendError::Full));
+    let ready = store.ready();
+    tokio::pin!(ready);
+    assert!(waits(ready.as_mut()));
+    writer.step();
+    assert_eq!(ready.await, Ok(()));
+    written.append(&store, vec![1; 1_000]).unwrap();
+    written.check(&store).await;
+}
+
+#[tokio::test]
+async fn on_a_full_disk_events_wait_and_nothing_of_them_is_there_until_there_is_room() {
+    let (store, mut writer, folder) = open(SqliteOptions::default());
+    let mut written = Written::create(&store, "one");
+    writer.step();
+    let pages: u64 = writer.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    writer.connection.pragma_update(None, "max_page_count", pages + 2).unwrap();
+    // The first of them would fit alone.
+    written.append(&store, "short").unwrap();
+    for _ in 0..20 {
+        written.append(&store, vec![7; 5_000]).unwrap();
+    }
+    for _ in 0..3 {
+        assert_eq!((writer.step(), in_file(&folder)), (Step::Stalled, 1));
+        written.append(&store, "another").unwrap();
+        written.check(&store).await;
+        assert_eq!(ChainStore::durable(&store), Ok(Lsn(1)), "it has not failed");
+    }
+    writer.connection.pragma_update(None, "max_page_count", 1_000_000).unwrap();
+    // What had been tried, and what was taken since.
+    assert_eq!((writer.step(), writer.step(), writer.step()), (Step::Wrote, Step::Wrote, Step::Idle));
+    written.check(&store).await;
+    assert_eq!((in_file(&folder), ChainStore::durable(&store)), (25, Ok(Lsn(25))));
+}
+
+#[tokio::test]
+async fn events_wait_while_somebody_else_writes() {
+    let (store, mut writer, folder) = open(SqliteOptions::default());
+    let written = Written::create(&store, "one");
+    writer.connection.busy_timeout(Duration::ZERO).unwrap();
+    let other = Connection::open(folder.path().join(SqliteStore::FILE)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(writer.step(), Step::Stalled);
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(writer.step(), Step::Wrote);
+    written.check(&store).await;
+}
+
+#[tokio::test]
+async fn after_a_failed_commit_nothing_is_taken_any_more_and_reading_goes_on() {
+    let (store, mut writer, folder) = open(SqliteOptions::default());
+    let mut written = Written::create(&store, "one");
+    writer.step();
+    written.append(&store, "lost").unwrap();
+    writer.connection.pragma_update(None, "query_only", true).unwrap();
+    let waiting = store.until_durable(Lsn(2));
+    assert_eq!(writer.step(), Step::Failed);
+    writer.connection.pragma_update(None, "query_only", false).unwrap();
+    assert_eq!(writer.step(), Step::Failed, "it does not try again");
+
+    let failed = ChainStore::durable(&store).unwrap_err();
+    assert_eq!((failed.operation, &*failed.file), ("commit events to", SqliteStore::FILE));
+    assert_eq!(waiting.await, Err(failed.clone()));
+    assert_eq!(store.ready().await, Ok(()), "there is room");
+    assert_eq!(store.until_durable(Lsn(1)).await, Ok(()), "what was durable stays so");
+    assert_eq!(written.append(&store, "x"), Err(AppendError::Poisoned(failed.clone())));
+    let (_, genesis) = Chain::genesis("two".into(), 1, 1);
+    assert_eq!(store.create(genesis), Err(AppendError::Poisoned(failed)));
+    written.check(&store).await;
+    assert_eq!(in_file(&folder), 1);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_writer_that_panics_is_told() {
+    let (store, _writer, _folder) = open(SqliteOptions::default());
+    Written::create(&store, "one");
+    let waiting = store.until_durable(Lsn(1));
+    let shared = Arc::clone(&store.shared);
+    let panicked = std::thread::spawn(move || {
+        let _on_panic = FailOnPanic(shared);
+        panic!("as a writer might");
+    });
+    assert!(panicked.join().is_err());
+    assert!(waiting.await.unwrap_err().message.contains("panicked"));
+}
+
+#[test]
+fn where_durability_is_relaxed_events_go_into_the_file_itself_soon() {
+    let mut options = SqliteOptions::default();
+    options.durability = Durability::Relaxed;
+    options.sync_interval = Duration::from_millis(1);
+    let (store, mut writer, folder) = open(options);
+    let mut written = Written::create(&store, "one");
+    written.append(&store, vec![7; 100_000]).unwrap();
+    writer.step();
+    let len = || std::fs::metadata(folder.path().join(SqliteStore::FILE)).map(|file| file.len()).unwrap();
+    let before = len();
+    let writing = std::thread::spawn(move || writer.run());
+    while len() < before + 100_000 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    store.shared.lock().closing = true;
+    store.shared.wake.notify_all();
+    writing.join().unwrap();
+}
