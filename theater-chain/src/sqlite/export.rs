@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, params};
 use theater_core::{ChainEvent, ChainId, EventRange};
 
+use super::schema::About;
 use super::{fault, schema};
 use crate::store::{ChainReader, ReadError};
 
@@ -159,8 +160,7 @@ impl NewFile {
     fn finish(mut self, epoch: u32, events: u64) -> Result<(), SqliteExportError> {
         let Some(connection) = self.connection.take() else { return Ok(()) };
         let finish = || {
-            connection
-                .execute("UPDATE store SET epoch = ?1, closed = 1, durable = ?2", params![epoch, events])?;
+            About { epoch, closed: true, durable: events }.write(&connection)?;
             connection.execute_batch("COMMIT")
         };
         finish().map_err(|error| self.told(&error))?;

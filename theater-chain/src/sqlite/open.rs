@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use rustc_hash::FxHashMap;
 use theater_core::ChainId;
 
 use super::read::{self, PATIENCE};
+use super::schema::About;
 use super::state::{Known, State};
 use super::{SqliteOptions, fault, schema};
 use crate::chain::Head;
@@ -35,7 +36,7 @@ pub(super) fn open(path: &Path, file: &str, options: &SqliteOptions) -> Result<O
         check(&connection, file)?;
         load(&connection, file)?
     } else {
-        (State { next: 1, ..State::default() }, Before { epoch: 0, closed: true })
+        (State { next: 1, ..State::default() }, About { epoch: 0, closed: true, durable: 0 })
     };
     settings(&connection).map_err(told("set up"))?;
     let journal: String = connection
@@ -53,8 +54,7 @@ pub(super) fn open(path: &Path, file: &str, options: &SqliteOptions) -> Result<O
         if !there {
             schema::create(&transaction)?;
         }
-        transaction
-            .execute("UPDATE store SET epoch = ?1, closed = 0, durable = ?2", params![epoch, state.lsn])?;
+        About { epoch, closed: false, durable: state.lsn }.write(&transaction)?;
         transaction.commit()
     };
     begin().map_err(told("begin a term in"))?;
@@ -92,20 +92,12 @@ fn check(connection: &Connection, file: &str) -> Result<(), OpenError> {
     if found == "ok" { Ok(()) } else { Err(fault::damage(file, None, found).into()) }
 }
 
-/// The last term, and how it ended.
-struct Before {
-    epoch: u32,
-    closed: bool,
-}
-
 /// What is there: every chain without a gap, its last event as it was written, and no place of the store's order empty.
-fn load(connection: &Connection, file: &str) -> Result<(State, Before), OpenError> {
+fn load(connection: &Connection, file: &str) -> Result<(State, About), OpenError> {
     let told = |error: rusqlite::Error| fault::open("read", file, &error);
-    let (before, durable): (_, u64) = connection
-        .query_row("SELECT epoch, closed, durable FROM store", [], |row| {
-            Ok((Before { epoch: row.get(0)?, closed: row.get(1)? }, row.get(2)?))
-        })
-        .map_err(told)?;
+    let before = About::read(connection).map_err(told)?;
+    let before = before
+        .ok_or_else(|| fault::damage(file, None, "the checksum of its one row about itself is another"))?;
     let (events, last): (u64, u64) = connection
         .query_row("SELECT count(*), coalesce(max(lsn), 0) FROM event NOT INDEXED", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
@@ -115,9 +107,11 @@ fn load(connection: &Connection, file: &str) -> Result<(State, Before), OpenErro
         let what = format!("the last event of the store is {last}, but there are {events}");
         return Err(fault::damage(file, None, what).into());
     }
-    if last < durable {
-        let what =
-            format!("event {durable} of the store was durable, and the last one that is there is {last}");
+    if last < before.durable {
+        let what = format!(
+            "event {} of the store was durable, and the last one that is there is {last}",
+            before.durable
+        );
         return Err(fault::damage(file, None, what).into());
     }
     let mut lengths = lengths(connection, file)?;

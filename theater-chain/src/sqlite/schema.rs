@@ -25,7 +25,9 @@ CREATE TABLE store (
     -- Whether it closed the file and did not just leave it.
     closed INTEGER NOT NULL,
     -- The last event when the file was opened or closed: it and those before it are durable.
-    durable INTEGER NOT NULL
+    durable INTEGER NOT NULL,
+    -- CRC-32C of the three, 8 bytes each, little endian.
+    crc INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE chain (
     -- In the order of creation.
@@ -46,6 +48,38 @@ CREATE TABLE event (
     UNIQUE (chain, seq)
 ) STRICT;
 ";
+
+/// What the file says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct About {
+    /// The term of the process that had the file last.
+    pub(super) epoch: u32,
+    /// Whether it closed the file and did not just leave it.
+    pub(super) closed: bool,
+    /// The last event when the file was opened or closed.
+    pub(super) durable: u64,
+}
+
+impl About {
+    fn checksum(self) -> u32 {
+        [self.epoch.into(), self.closed.into(), self.durable]
+            .iter()
+            .fold(0, |crc, field: &u64| crc32c::crc32c_append(crc, &field.to_le_bytes()))
+    }
+
+    pub(super) fn write(self, connection: &Connection) -> rusqlite::Result<()> {
+        let sql = "REPLACE INTO store (one, epoch, closed, durable, crc) VALUES (1, ?1, ?2, ?3, ?4)";
+        connection.execute(sql, params![self.epoch, self.closed, self.durable, self.checksum()]).map(drop)
+    }
+
+    /// Reads it; `None` if it is not what was written.
+    pub(super) fn read(connection: &Connection) -> rusqlite::Result<Option<Self>> {
+        connection.query_row("SELECT epoch, closed, durable, crc FROM store", [], |row| {
+            let about = Self { epoch: row.get(0)?, closed: row.get(1)?, durable: row.get(2)? };
+            Ok((row.get::<_, u32>(3)? == about.checksum()).then_some(about))
+        })
+    }
+}
 
 /// The columns that [`event`] reads.
 pub(super) const COLUMNS: &str = "lsn, seq, header, hash, payload, crc";
@@ -78,7 +112,6 @@ pub(super) fn recognize(connection: &Connection, file: &str) -> Result<bool, Ope
 pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(TABLES)?;
     connection.execute_batch(&view())?;
-    connection.execute("INSERT INTO store (one, epoch, closed, durable) VALUES (1, 0, 0, 0)", [])?;
     connection.pragma_update(None, "application_id", APPLICATION)?;
     connection.pragma_update(None, "user_version", FORMAT)
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior, params};
 
+use super::schema::About;
 use super::state::Waiting;
 use super::{Shared, fault, schema};
 use crate::store::{Durability, Poisoned};
@@ -155,10 +156,10 @@ impl Writer {
 
     /// The last words: all that was taken is committed.
     pub(super) fn end(&mut self) {
-        let last = self.shared.lock().committed;
+        let durable = self.shared.lock().committed;
         let end = || -> rusqlite::Result<()> {
             self.connection.pragma_update(None, "synchronous", "FULL")?;
-            self.connection.execute("UPDATE store SET closed = 1, durable = ?1", [last])?;
+            About { epoch: self.shared.epoch, closed: true, durable }.write(&self.connection)?;
             // A reader may need what is in the log; then the log stays beside the file.
             self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
             self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop)

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use theater_chain::vfs::Vfs;
 use theater_chain::{
-    Chain, ChainStore, FolderDamage, FolderError, FolderReport, LogOptions, Lsn, OpenError, SegmentedStore,
-    verify_folder, verify_folder_on,
+    Chain, ChainErrorKind, ChainStore, FolderDamage, FolderError, FolderReport, LogOptions, LogReader, Lsn,
+    OpenError, SegmentedStore, verify_anchor, verify_folder, verify_folder_on,
 };
-use theater_core::EventKind;
+use theater_core::{EventKind, EventRange};
 use theater_testkit::disk::SimDisk;
 
 use crate::world::{World, actor};
@@ -114,6 +114,42 @@ fn a_last_segment_that_was_closed_and_is_missing_is_named_and_not_opened() {
     let error = theater_chain::SteppedStore::open(world.vfs(), crate::world::options()).unwrap_err();
     let OpenError::Damaged(damage) = error else { panic!("{error}") };
     assert_eq!(damage.file, name);
+}
+
+/// The head of a chain that was remembered is not found in what is on the disk now.
+fn assert_only_a_remembered_head_tells(world: &World) {
+    let report = verify(&world.disk).unwrap();
+    assert!(report.events < world.events.len() as u64);
+    let remembered = world.chains[0].head();
+    let reader = LogReader::open_on(world.vfs()).unwrap();
+    let events = reader.read_places(remembered.chain_id, EventRange::ALL).unwrap();
+    let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
+    assert!(theater_chain::verify(&events).is_ok());
+    let error = verify_anchor(&events, remembered.length, remembered.hash).unwrap_err();
+    assert!(matches!(error.kind, ChainErrorKind::Cut { .. }), "{error}");
+}
+
+#[test]
+fn an_end_that_was_removed_whole_is_not_noticed_without_a_remembered_head() {
+    let mut world = World::lived();
+    world.open();
+    world.append(0, "the last");
+    world.close();
+    let name = segments(&world).pop().unwrap();
+    world.disk.remove(&name).unwrap();
+    world.disk.remove(&name.replace(".seg", ".idx")).unwrap();
+    assert_only_a_remembered_head_tells(&world);
+}
+
+#[test]
+fn an_older_copy_of_the_folder_is_not_noticed_without_a_remembered_head() {
+    let mut world = World::lived();
+    let old = world.disk.copy();
+    world.open();
+    world.append(0, "the last");
+    world.close();
+    world.disk = old;
+    assert_only_a_remembered_head_tells(&world);
 }
 
 #[test]

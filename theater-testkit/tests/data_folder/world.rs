@@ -36,6 +36,7 @@ pub(crate) fn genesis(number: u8) -> Bytes {
         manifest: "22".repeat(32),
         parent: None,
         runtime: "theater".to_owned(),
+        placement: None,
     })
 }
 

@@ -139,3 +139,37 @@ async fn a_tree_that_is_too_deep_gets_a_typed_refusal() {
     assert_eq!(answer, "error: Actor error: supervision tree too deep: at most 3 levels");
     runtime.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_is_as_long_as_it_may_be_takes_no_more_messages_and_loses_none() {
+    let manifest = "name = \"app\"\ncomponent = \"worker.wasm\"\nhandlers = [{ type = \"message-server\" }]\n\
+        [chain]\nwarn_events = 100\nmax_events = 110\n";
+    let runtime = crate::tree::app(manifest);
+    let worker = root(&runtime, "app.toml").await;
+    let mut added = 0;
+    let error = loop {
+        match runtime.request(worker, "add 1").await {
+            Ok(_) => added += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(
+        matches!(error, ActorError::Limit(LimitError::ChainEvents { length: 110, limit: 110 })),
+        "{error}"
+    );
+    let state = crate::support::state(&runtime, worker).await.expect("a state");
+    assert!(state.starts_with(&format!("total={added}\n")), "{state} after {added}");
+    assert_eq!(added, 53, "genesis, start, init and its return, and two events for each request");
+    runtime.shutdown().await;
+
+    let bytes = manifest.replace("warn_events = 100\nmax_events = 110", "max_bytes = \"4KiB\"");
+    let runtime = crate::tree::app(&bytes);
+    let worker = root(&runtime, "app.toml").await;
+    let error = loop {
+        if let Err(error) = runtime.send(worker, "add 1").await {
+            break error;
+        }
+    };
+    assert!(matches!(error, ActorError::Limit(LimitError::ChainBytes { limit: 4_096, .. })), "{error}");
+    runtime.shutdown().await;
+}
