@@ -95,8 +95,7 @@ async fn nobody_is_told_that_an_event_is_durable_before_it_is_committed() {
 
 #[tokio::test]
 async fn a_store_takes_so_many_bytes_and_no_more_until_they_are_committed() {
-    let mut options = SqliteOptions::default();
-    options.pending = 10_000;
+    let options = SqliteOptions { pending: 10_000, ..SqliteOptions::default() };
     let (store, mut writer, _folder) = open(options);
     let mut written = Written::create(&store, "one");
     assert_eq!(written.append(&store, vec![1; 10_000]), Err(AppendError::Full), "it never fits");
@@ -190,9 +189,11 @@ async fn whoever_waits_for_a_writer_that_panics_is_told() {
 
 #[test]
 fn where_durability_is_relaxed_events_go_into_the_file_itself_soon() {
-    let mut options = SqliteOptions::default();
-    options.durability = Durability::Relaxed;
-    options.sync_interval = Duration::from_millis(1);
+    let options = SqliteOptions {
+        durability: Durability::Relaxed,
+        sync_interval: Duration::from_millis(1),
+        ..SqliteOptions::default()
+    };
     let (store, mut writer, folder) = open(options);
     let mut written = Written::create(&store, "one");
     written.append(&store, vec![7; 100_000]).unwrap();
