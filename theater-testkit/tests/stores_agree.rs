@@ -80,7 +80,7 @@ async fn play(mut subjects: Vec<Subject>, operations: &[Operation]) -> Result<()
             let expected = expected.get_or_insert_with(|| answer.clone());
             if answer != *expected {
                 return Err(format!(
-                    "step {step}, {operation:?}: memory answers {expected:?}, {} answers {answer:?}",
+                    "step {step}, {operation:?}: memory answers\n{expected}\n{} answers\n{answer}",
                     subject.name()
                 ));
             }
