@@ -3,16 +3,22 @@
 //! - `state` takes events: places, checksums, bytes. It touches no file.
 //! - `writer` is the only one that writes segments, and decides when what is durable.
 //! - `housekeeping` makes the next segment before it is needed, and sidecars of full ones.
-//! - `open` reads a log that is there: verifies before it trusts, cuts a torn end, refuses damage.
+//! - `load` reads a log that is there, and refuses damage; `open` cuts a torn end and goes on behind it.
 //! - `read` gives events back.
+//! - `reader` does so for other processes, and changes nothing.
+//! - `audit` verifies a whole folder; `repair` makes a damaged one usable again.
 //!
 //! The format is on a page, `docs/chain-format.md`.
 
+mod audit;
 mod blobs;
 mod housekeeping;
+mod load;
 mod open;
 mod options;
 mod read;
+mod reader;
+pub mod repair;
 mod state;
 mod stepwise;
 mod threads;
@@ -35,10 +41,12 @@ use crate::vfs::{RealVfs, Vfs};
 use housekeeping::Spare;
 use state::State;
 
+pub use audit::{FolderDamage, FolderError, FolderReport, verify_folder, verify_folder_on};
 #[cfg(feature = "sqlite")]
 pub(crate) use open::lock;
 pub use open::{Cut, OpenError, Recovery};
 pub use options::LogOptions;
+pub use reader::{Events, LogReader, LogSummary};
 pub use stepwise::SteppedStore;
 
 /// What the writer asks others to do.

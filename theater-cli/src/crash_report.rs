@@ -170,9 +170,10 @@ mod tests {
 
     #[test]
     fn events_are_told_in_words_and_unknown_ones_by_their_kind() {
-        let call = Call { function: "handle-send".into(), from: None, subject: None, data: None };
+        let call =
+            Call { function: "handle-send".into(), from: None, subject: None, data: None, error_type: None };
         assert_eq!(describe(EventKind::CALL, &payload::encode(&call)), "call handle-send");
-        let error = payload::encode(&Return { error: Some("no".into()), data: None, state_len: None });
+        let error = payload::encode(&Return { error: Some("no".into()), ..Return::default() });
         assert_eq!(describe(EventKind::RETURN, &error), "returned an error: no");
         assert_eq!(describe(EventKind(65_000), &Bytes::from_static(b"xy")), "kind/65000, 2 bytes");
         assert_eq!(describe(EventKind::EXITED, &Bytes::from_static(b"\xff")), "theater/exited, 1 byte");

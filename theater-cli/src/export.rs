@@ -109,6 +109,7 @@ mod tests {
             manifest: String::new(),
             parent: None,
             runtime: "test".into(),
+            placement: None,
         };
         let (mut chain, first) = Chain::genesis(encode(&genesis), 1, 1);
         store.create(first).unwrap();
@@ -118,7 +119,7 @@ mod tests {
             store.append(before, event).unwrap();
         };
         for life in 1..=lives {
-            let started = Started { incarnation: Incarnation(life), origin: Origin::Init, state_len: None };
+            let started = Started::new(Incarnation(life), Origin::Init, None);
             append(EventKind::STARTED, encode(&started));
         }
         (0..logs).for_each(|_| append(EventKind::LOG, Bytes::from_static(b"x")));

@@ -102,6 +102,14 @@ pub enum ExitReason {
         /// The child.
         child: ActorId,
     },
+    /// A recorded call that was run again to find the actor's state did something else than before: the component has changed, or keeps
+    /// something that its state does not have.
+    Diverged {
+        /// The position on the actor's chain of the record that does not fit, where there is one.
+        event: Option<u64>,
+        /// What is different.
+        message: String,
+    },
     /// The event log refused to take more events, so the actor could not go on.
     ChainFailed {
         /// What the store said.
@@ -147,6 +155,7 @@ impl ExitReason {
             Self::HostPanicked { .. } => "host-panicked",
             Self::Escalated { .. } => "escalated",
             Self::AutoShutdown { .. } => "auto-shutdown",
+            Self::Diverged { .. } => "diverged",
             Self::ChainFailed { .. } => "chain-failed",
         }
     }
@@ -186,6 +195,15 @@ impl fmt::Display for ExitReason {
                 write!(f, "gave up on child {child}, which ended too often, last: {reason}")
             }
             Self::AutoShutdown { child } => write!(f, "shut down because child {child} ended"),
+            Self::Diverged { event: Some(event), message } => {
+                write!(
+                    f,
+                    "a recorded call went another way when it was run again, at event {event}: {message}"
+                )
+            }
+            Self::Diverged { event: None, message } => {
+                write!(f, "a recorded call went another way when it was run again: {message}")
+            }
             Self::ChainFailed { error } => write!(f, "event chain failed: {error}"),
         }
     }

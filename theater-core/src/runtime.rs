@@ -61,7 +61,7 @@ pub struct SpawnRequest {
     /// says.
     pub child_spec: Option<ChildSpec>,
     /// An actor that had been running before the runtime ended, and is to be brought back as it was: id, chain, last good state. Only a
-    /// runtime that keeps chains longer than it lives knows such actors; any other refuses.
+    /// runtime that keeps chains longer than it lives knows such actors; of any other it is [`UnknownActor`](ActorError::UnknownActor).
     pub revive: Option<ActorId>,
 }
 

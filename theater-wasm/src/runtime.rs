@@ -11,7 +11,10 @@ mod life;
 mod mailbox;
 mod messages;
 mod observe;
+mod past;
+mod rerun;
 mod retention;
+mod revive;
 mod spawn;
 
 use std::sync::{Arc, OnceLock, Weak};
@@ -19,7 +22,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
-use theater_chain::{ChainStore, Lsn};
+use theater_chain::{AppendError, ChainStore, Lsn};
 use theater_core::event::payload::{ChildAnchor, HostCall};
 use theater_core::{
     ActorError, ActorHandle, ActorId, Authority, Bytes, Caller, ChainEvent, EventKind, ExitQueue, ExitReason,
@@ -35,6 +38,8 @@ pub use config::{RuntimeBuilder, RuntimeConfig};
 use entry::Entry;
 pub(crate) use messages::Messenger;
 pub use observe::{LifecycleEvent, LifecycleKind, LifecycleStream, Watched};
+pub use rerun::{Rerun, RerunError};
+pub use revive::{ReviveError, Revived, RevivedActor};
 
 /// Runs actors that are WebAssembly components.
 ///
@@ -82,6 +87,10 @@ pub(crate) struct Inner {
     roots: std::sync::Mutex<entry::Roots>,
     events: broadcast::Sender<(Lsn, LifecycleEvent)>,
     pacemaker: OnceLock<()>,
+    /// What is being brought back, until it is.
+    revival: std::sync::Mutex<Option<revive::Revival>>,
+    /// Whether messages wait until a whole tree is there.
+    held: tokio::sync::watch::Sender<bool>,
     this: Weak<Inner>,
 }
 
@@ -226,13 +235,24 @@ impl Inner {
         if size > limit {
             return Err(LimitError::Event { size, limit }.into());
         }
+        self.append_unlimited(entry, kind, payload, keep)
+            .map_err(|error| ActorError::Chain { id: entry.id, source: Arc::new(error) })
+    }
+
+    /// The same without a bound, for what no guest has a part in.
+    fn append_unlimited<T>(
+        &self,
+        entry: &Entry,
+        kind: EventKind,
+        payload: Bytes,
+        keep: impl FnOnce(&ChainEvent) -> T,
+    ) -> Result<T, AppendError> {
         let watched =
             matches!(kind, EventKind::LOG | EventKind::SUPERVISION) && self.events.receiver_count() > 0;
         let shown = watched.then(|| payload.clone());
-        let kept = entry
-            .chain
-            .append(kind, payload, || self.now(), keep)
-            .map_err(|error| ActorError::Chain { id: entry.id, source: Arc::new(error) })?;
+        let size = payload.len() as u64;
+        let kept = entry.chain.append(kind, payload, || self.now(), keep)?;
+        warn_of_growth(entry, size);
         if let Some(payload) = shown {
             self.tell_recorded(entry, kind, payload);
         }
@@ -293,6 +313,20 @@ impl Inner {
             // The parent's own next event will fail as well, and ends it.
             tracing::error!(actor = %parent.id, child = %child.id, %error, "could not anchor a child's chain");
         }
+    }
+}
+
+/// Says once when a chain has got as long as its manifest wants to be warned of.
+fn warn_of_growth(entry: &Entry, added: u64) {
+    let limits = &entry.manifest.chain;
+    if limits.warn_events.is_none() && limits.warn_bytes.is_none() {
+        return;
+    }
+    let (events, bytes) = entry.chain.totals();
+    let crossed =
+        |limit: Option<u64>, before: u64, now: u64| limit.is_some_and(|at| before < at && at <= now);
+    if crossed(limits.warn_events, events - 1, events) || crossed(limits.warn_bytes, bytes - added, bytes) {
+        tracing::warn!(actor = %entry.id, name = %entry.manifest.name, events, bytes, "the event chain grows");
     }
 }
 

@@ -76,7 +76,8 @@ fn event(shared: &Shared, chain: ChainId, place: Place, source: Source) -> Resul
     Ok(ChainEvent { payload, ..event })
 }
 
-fn record_bytes(segment: &Segment, slot: Slot) -> Result<Vec<u8>, ReadError> {
+/// The bytes of a record, or fewer if the file has no more.
+pub(super) fn record_bytes(segment: &Segment, slot: Slot) -> Result<Vec<u8>, ReadError> {
     let mut bytes = vec![0; slot.len as usize];
     let read = segment.file().and_then(|file| read_full_at(file, &mut bytes, u64::from(slot.offset)));
     let read = read.map_err(|error| ReadError::io(segment.path(), &error))?;

@@ -184,21 +184,36 @@ pub(crate) fn prefix(bytes: &[u8]) -> Result<Prefix, RecordFault> {
     })
 }
 
-/// Reads the record that begins these bytes: it, and its length with padding.
+/// Reads the record that begins these bytes.
 pub(crate) fn read(bytes: &[u8], seed: u32) -> Result<(Record<'_>, Prefix), RecordFault> {
     let prefix = prefix(bytes)?;
-    if checksum(&bytes[..padded(prefix.len)], seed) != prefix.crc {
+    if checksum_of(bytes, &prefix, seed) != prefix.crc {
         return Err(RecordFault::Checksum);
     }
+    Ok((decode(bytes, &prefix)?, prefix))
+}
+
+/// Reads what looks like a record and may be none: its checksum is not looked at.
+pub(crate) fn read_unchecked(bytes: &[u8]) -> Result<(Record<'_>, Prefix), RecordFault> {
+    let prefix = prefix(bytes)?;
+    Ok((decode(bytes, &prefix)?, prefix))
+}
+
+/// The checksum that a record with this beginning ought to have.
+pub(crate) fn checksum_of(bytes: &[u8], prefix: &Prefix, seed: u32) -> u32 {
+    checksum(&bytes[..padded(prefix.len)], seed)
+}
+
+fn decode<'a>(bytes: &'a [u8], prefix: &Prefix) -> Result<Record<'a>, RecordFault> {
     let form = match prefix.form {
         0 => Form::Inline,
         1 => Form::Blob,
         2 => Form::Pruned,
-        _ => return Ok((Record::Mark, prefix)),
+        _ => return Ok(Record::Mark),
     };
     let header = hash::decode_header(&part(bytes, PREFIX))?;
     let event_hash = EventHash(part(bytes, PREFIX + HEADER_LEN));
-    Ok((Record::Event { form, header, hash: event_hash, payload: &bytes[FIXED..prefix.len] }, prefix))
+    Ok(Record::Event { form, header, hash: event_hash, payload: &bytes[FIXED..prefix.len] })
 }
 
 /// Whether these bytes begin with a mark that the writer of this term of this store made; what it says.

@@ -10,6 +10,7 @@ use super::{Vfs, VfsFile};
 #[derive(Debug, Clone)]
 pub struct RealVfs {
     root: PathBuf,
+    read_only: bool,
 }
 
 impl RealVfs {
@@ -20,7 +21,14 @@ impl RealVfs {
     pub fn new(root: impl Into<PathBuf>) -> io::Result<Self> {
         let root = root.into();
         fs::create_dir_all(&root)?;
-        Ok(Self { root })
+        Ok(Self { root, read_only: false })
+    }
+
+    /// The files below `root`, which nothing changes: every operation that would is refused as
+    /// [`ReadOnlyFilesystem`](io::ErrorKind::ReadOnlyFilesystem).
+    #[must_use]
+    pub fn read_only(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), read_only: true }
     }
 
     /// The folder.
@@ -32,23 +40,28 @@ impl RealVfs {
     fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
+
+    /// Where a file is that is about to be changed.
+    fn changing(&self, name: &str) -> io::Result<PathBuf> {
+        if self.read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(self.path(name)) }
+    }
 }
 
 impl Vfs for RealVfs {
     fn create_dir(&self, folder: &str) -> io::Result<()> {
-        fs::create_dir_all(self.path(folder))?;
+        fs::create_dir_all(self.changing(folder)?)?;
         sync_folder(&self.root)
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn VfsFile>> {
-        let options =
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.path(name));
-        Ok(Box::new(RealFile(options?)))
+        let path = self.changing(name)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
+        Ok(Box::new(RealFile(file?)))
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn VfsFile>> {
         let path = self.path(name);
-        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+        let file = match OpenOptions::new().read(true).write(!self.read_only).open(&path) {
             // Whoever may only read may still look.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => File::open(&path)?,
             opened => opened?,
@@ -57,11 +70,11 @@ impl Vfs for RealVfs {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        fs::rename(self.path(from), self.path(to))
+        fs::rename(self.changing(from)?, self.changing(to)?)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.path(name))
+        fs::remove_file(self.changing(name)?)
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {

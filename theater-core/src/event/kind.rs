@@ -39,6 +39,8 @@ kinds! {
     CALL = 3, "theater/call";
     /// An export returned, well or with an error.
     RETURN = 4, "theater/return";
+    /// The last good state, whole: what comes before need not be run again.
+    SNAPSHOT = 5, "theater/snapshot";
     /// A child's life began: the child's chain, its length and head at that moment.
     CHILD_STARTED = 16, "theater/child-started";
     /// A child's next life began: the child's chain, its length and head at that moment.
