@@ -140,7 +140,8 @@ async fn a_copy_of_the_files_taken_at_any_moment_has_all_that_was_durable_and_no
     if let Some(folder) = other_process() {
         let (store, _) = open(&folder).unwrap();
         for seq in 0..chains[0].len() {
-            if seq as u64 * CHAINS % AT_ONCE == 0 && std::io::stdin().read(&mut [0]).unwrap() == 0 {
+            if (seq as u64 * CHAINS).is_multiple_of(AT_ONCE) && std::io::stdin().read(&mut [0]).unwrap() == 0
+            {
                 return;
             }
             for chain in &chains {
