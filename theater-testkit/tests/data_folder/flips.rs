@@ -29,7 +29,7 @@ fn named(disk: &SimDisk) -> Vec<String> {
 
 /// Flips these bits of each of these bytes, one after the other, and sees to it that each is named.
 fn every_flip_is_named(world: &World, bits: impl Fn(usize) -> Vec<u8>) -> usize {
-    let leftovers = verify(&world.disk).unwrap().leftovers;
+    let leftovers = verify(&world.disk).expect("nothing is flipped yet").leftovers;
     let mut flips = 0;
     for (name, content) in world.files() {
         for at in 0..content.len() {
@@ -45,7 +45,8 @@ fn every_flip_is_named(world: &World, bits: impl Fn(usize) -> Vec<u8>) -> usize 
             }
         }
     }
-    assert_eq!(verify(&world.disk).unwrap().leftovers, leftovers);
+    let after = verify(&world.disk).expect("all is flipped back");
+    assert_eq!(after.leftovers, leftovers);
     flips
 }
 

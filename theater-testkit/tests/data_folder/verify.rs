@@ -28,7 +28,7 @@ fn segments(world: &World) -> Vec<String> {
 }
 
 fn blob(world: &World) -> String {
-    world.disk.names().into_iter().find(|name| name.starts_with("blobs/")).unwrap()
+    world.disk.names().into_iter().find(|name| name.starts_with("blobs/")).expect("it lived")
 }
 
 #[test]
@@ -118,14 +118,14 @@ fn a_last_segment_that_was_closed_and_is_missing_is_named_and_not_opened() {
 
 /// The head of a chain that was remembered is not found in what is on the disk now.
 fn assert_only_a_remembered_head_tells(world: &World) {
-    let report = verify(&world.disk).unwrap();
+    let report = verify(&world.disk).expect("a sound log");
     assert!(report.events < world.events.len() as u64);
     let remembered = world.chains[0].head();
-    let reader = LogReader::open_on(world.vfs()).unwrap();
-    let events = reader.read_places(remembered.chain_id, EventRange::ALL).unwrap();
+    let reader = LogReader::open_on(world.vfs()).expect("a sound log");
+    let events = reader.read_places(remembered.chain_id, EventRange::ALL).expect("it began long before");
     let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
     assert!(theater_chain::verify(&events).is_ok());
-    let error = verify_anchor(&events, remembered.length, remembered.hash).unwrap_err();
+    let error = verify_anchor(&events, remembered.length, remembered.hash).expect_err("it was longer");
     assert!(matches!(error.kind, ChainErrorKind::Cut { .. }), "{error}");
 }
 
