@@ -68,6 +68,8 @@ fn every_damage_is_named_with_its_event_and_its_actor() {
     world.disk.rot(&names[0], 64 + 200, 1);
     world.disk.rot(&names[1], 64 + 200, 1);
     world.disk.rot(&blob(&world), 5, 1);
+    let told = verify(&world.disk).unwrap_err().to_string();
+    assert!(told.contains(&names[0]) && told.ends_with("and 2 more"), "{told}");
     let damages = damages(&world.disk);
     let files: Vec<_> = damages.iter().map(|damage| damage.damage.file.as_str()).collect();
     assert_eq!(files, [names[0].as_str(), &names[1], &blob(&world)]);
