@@ -11,6 +11,7 @@ pub(crate) struct Progress(ProgressBar);
 /// What is counted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Unit {
+    Actors,
     Bytes,
     Events,
 }
@@ -24,6 +25,7 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::stderr_with_hz(10));
         let template = match unit {
             Unit::Bytes => "{msg} {bar:30} {bytes} of {total_bytes}, {eta} left",
+            Unit::Actors => "{msg} {bar:30} {human_pos} of {human_len} actors, {eta} left",
             Unit::Events => "{msg} {bar:30} {human_pos} of {human_len} events, {eta} left",
         };
         let style = ProgressStyle::with_template(template).expect("the template is one of those above");

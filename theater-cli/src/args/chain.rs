@@ -23,6 +23,14 @@ pub(crate) enum ChainCommand {
     Verify(VerifyFolderArgs),
     /// Write chains as JSON lines, which `theater verify` checks, or into a file of SQLite
     Export(ExportArgs),
+    /// Add the chains of a file of JSON lines to a data folder that no app runs with
+    ///
+    /// The file is verified first. What the folder has already is not added again.
+    Import(ImportArgs),
+    /// Remove what old events say; their hashes stay, so that the chains verify
+    ///
+    /// Without a running app only trees that are over are pruned: what another one would need to go on stays.
+    Prune(PruneArgs),
 }
 
 /// Which events.

@@ -1,8 +1,10 @@
 //! `theater chain`: what is in a data folder, one file for each command.
 
 mod export;
+mod import;
 mod line;
 mod ls;
+mod prune;
 mod show;
 mod tail;
 mod verify;
@@ -27,6 +29,8 @@ pub(crate) async fn chain(command: ChainCommand, verbose: u8) -> Result<Exit, Fa
         ChainCommand::Tail(args) => tail::tail(&args, verbose > 0).await,
         ChainCommand::Verify(args) => verify::verify(&args).await,
         ChainCommand::Export(args) => export::export(&args).await,
+        ChainCommand::Import(args) => import::import(&args).await,
+        ChainCommand::Prune(args) => prune::prune(&args).await,
     }
 }
 

@@ -68,7 +68,8 @@ async fn start_root(runtime: &WasmRuntime, app: &App, fresh: bool) -> Result<Act
     runtime.spawn(SpawnRequest::new(None, app.manifest.clone())).await
 }
 
-fn now() -> u64 {
+/// The system's clock, in nanoseconds since the Unix epoch.
+pub(super) fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -78,6 +78,12 @@ pub(crate) enum Answer {
     Taken {
         actor: ActorId,
     },
+    /// What was removed.
+    Pruned {
+        chains: u64,
+        pruned_events: u64,
+        pruned_bytes: u64,
+    },
     /// The app is being stopped.
     Stopping {
         stopping: bool,

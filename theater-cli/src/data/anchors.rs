@@ -1,11 +1,12 @@
 //! Whether all chains of a data folder are sound, and agree with each other.
 
+use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use theater_chain::{Lsn, Verifier};
-use theater_core::event::payload::{self, Anchor, ChildAnchor, Genesis};
+use theater_core::event::payload::{self, Anchor, ChildAnchor, ChildRetired, Genesis};
 use theater_core::{ActorId, ChainEvent, ChainId, EventHash, EventKind, EventRange};
 
 use super::archive::Archive;
@@ -29,6 +30,10 @@ pub(crate) struct ChainFault {
 pub(crate) struct Checked {
     pub(crate) events: u64,
     pub(crate) anchors: u64,
+    /// Events whose payload was removed, as their chains say.
+    pub(crate) pruned: u64,
+    /// Chains that are remembered and no longer kept, as the chains of their parents say.
+    pub(crate) retired: u64,
     pub(crate) time_regressions: Vec<(ActorId, u64)>,
     pub(crate) faults: Vec<ChainFault>,
 }
@@ -38,6 +43,8 @@ struct Remembered {
     actor: ActorId,
     seq: u64,
     anchor: Anchor,
+    /// That is all that is left of the chain.
+    retires: bool,
 }
 
 /// Verifies every chain up to a place of the store's order, on all cores, and every anchor.
@@ -78,8 +85,14 @@ pub(crate) fn check(
     }
     let (mut checked, remembered) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     checked.anchors = remembered.len() as u64;
+    let retired = retired(census, &remembered);
+    checked.retired = retired.len() as u64;
     for remembered in &remembered {
-        if let Some(text) = compare(archive, census, last, &remembered.anchor)? {
+        let text = match retired.get(&remembered.anchor.chain) {
+            Some(end) => differs_from_end(end, &remembered.anchor),
+            None => compare(archive, census, last, &remembered.anchor)?,
+        };
+        if let Some(text) = text {
             let (actor, seq) = (remembered.actor, remembered.seq);
             checked.faults.push(ChainFault { actor, seq, text });
         }
@@ -93,6 +106,7 @@ struct Chain {
     actor: ActorId,
     events: u64,
     time_regressions: u64,
+    pruned: u64,
     fault: Option<ChainFault>,
     remembered: Vec<Remembered>,
 }
@@ -100,8 +114,14 @@ struct Chain {
 impl Chain {
     fn check(archive: &Archive, actor: &Actor, last: Lsn, progress: &Progress) -> Result<Self, Failure> {
         let id = actor.called.id;
-        let mut chain =
-            Self { actor: id, events: 0, time_regressions: 0, fault: None, remembered: Vec::new() };
+        let mut chain = Self {
+            actor: id,
+            events: 0,
+            time_regressions: 0,
+            pruned: 0,
+            fault: None,
+            remembered: Vec::new(),
+        };
         let mut verifier = Verifier::new();
         let fault = |seq: u64, text: String| Some(ChainFault { actor: id, seq, text });
         'pages: loop {
@@ -114,9 +134,10 @@ impl Chain {
                 }
                 chain.events += 1;
                 progress.add(1);
+                let (seq, retires) = (event.header.seq, event.header.kind == EventKind::CHILD_RETIRED);
                 match anchor(&event) {
                     Ok(Some(anchor)) => {
-                        chain.remembered.push(Remembered { actor: id, seq: event.header.seq, anchor });
+                        chain.remembered.push(Remembered { actor: id, seq, anchor, retires });
                     }
                     Ok(None) => {}
                     Err(error) => chain.fault = fault(event.header.seq, error.to_string()),
@@ -127,11 +148,19 @@ impl Chain {
             }
         }
         chain.time_regressions = verifier.time_regressions();
+        chain.pruned = verifier.pruned();
+        if chain.fault.is_none()
+            && verifier.head().is_some()
+            && let Err(error) = verifier.finish()
+        {
+            chain.fault = fault(error.index, error.kind.to_string());
+        }
         Ok(chain)
     }
 
     fn add_to(self, (checked, remembered): &mut (Checked, Vec<Remembered>)) {
         checked.events += self.events;
+        checked.pruned += self.pruned;
         checked.faults.extend(self.fault);
         if self.time_regressions > 0 {
             checked.time_regressions.push((self.actor, self.time_regressions));
@@ -147,7 +176,38 @@ fn anchor(event: &ChainEvent) -> Result<Option<Anchor>, payload::PayloadError> {
         EventKind::CHILD_STARTED | EventKind::CHILD_RESTARTED | EventKind::CHILD_EXITED => {
             Some(payload::decode::<ChildAnchor>(&event.payload)?.anchor)
         }
+        EventKind::CHILD_RETIRED => Some(payload::decode::<ChildRetired>(&event.payload)?.anchor),
         _ => None,
+    })
+}
+
+/// Where chains ended that are no longer kept: the furthest that anybody says.
+fn retired<'a>(census: &Census, remembered: &'a [Remembered]) -> HashMap<ChainId, &'a Anchor> {
+    let mut retired: HashMap<ChainId, &Anchor> = HashMap::new();
+    for Remembered { anchor, .. } in remembered.iter().filter(|it| it.retires) {
+        // A chain that is there all the same is compared itself.
+        if census.of(anchor.chain).is_none() {
+            let known = retired.entry(anchor.chain).or_insert(anchor);
+            if known.length < anchor.length {
+                *known = anchor;
+            }
+        }
+    }
+    retired
+}
+
+/// How a chain of which only the end is kept cannot be as it is remembered.
+fn differs_from_end(end: &Anchor, anchor: &Anchor) -> Option<String> {
+    let other = anchor.actor;
+    if end.actor != other {
+        return Some(format!("remembers the chain of actor {other}, which is not there"));
+    }
+    let beyond = anchor.length == 0 || anchor.length > end.length;
+    (beyond || (anchor.length == end.length && anchor.head != end.head)).then(|| {
+        format!(
+            "remembers the chain of actor {other} otherwise than as it was retired: {} events",
+            end.length
+        )
     })
 }
 

@@ -14,7 +14,7 @@ use crate::decision::Decision;
 use crate::output::{json_line, timestamp};
 use crate::render::ShortIds;
 use crate::style::Style;
-use crate::text::printable;
+use crate::text::{count, printable};
 
 /// Characters of what an event says that are shown, unless all of it is wanted.
 const SHOWN: usize = 160;
@@ -80,6 +80,9 @@ impl Lines {
     }
 
     fn says(&self, event: &ChainEvent) -> String {
+        if event.is_pruned() {
+            return format!("(pruned: {})", count(event.header.payload_len, "byte", "bytes"));
+        }
         let text = match event.header.kind {
             EventKind::SUPERVISION => printable(&Decision::read(&event.payload).text()),
             _ => match cbor::read(&event.payload) {
@@ -119,6 +122,8 @@ struct EventObject<'a> {
     hash: EventHash,
     payload_len: u64,
     pending: bool,
+    /// Whether what the event says was removed.
+    pruned: bool,
     payload: Json,
 }
 
@@ -140,7 +145,9 @@ impl<'a> EventObject<'a> {
             hash: event.hash,
             payload_len: header.payload_len,
             pending,
+            pruned: event.is_pruned(),
             payload: match cbor::read(&event.payload) {
+                _ if event.is_pruned() => Json::Null,
                 Some(value) => value.json(),
                 None => cbor::bytes_json(&event.payload),
             },

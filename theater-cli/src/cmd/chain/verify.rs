@@ -72,6 +72,8 @@ fn good(census: &Census, checked: &Checked, json: bool) -> Result<Exit, Failure>
             actors,
             events: checked.events,
             anchors: checked.anchors,
+            pruned: checked.pruned,
+            retired: checked.retired,
             warnings: &warnings,
         };
         return written(output::data(&json_line(&object)));
@@ -102,6 +104,8 @@ struct VerifiedObject<'a> {
     actors: u64,
     events: u64,
     anchors: u64,
+    pruned: u64,
+    retired: u64,
     warnings: &'a [String],
 }
 
