@@ -16,7 +16,9 @@
 
 mod chain;
 mod export;
+mod growth;
 pub mod hash;
+mod import;
 pub mod jsonl;
 mod log;
 mod segment;
@@ -28,6 +30,11 @@ pub mod vfs;
 
 pub use chain::{Chain, Head};
 pub use export::{ExportError, ExportErrorKind, ExportReport, verify_export};
+pub use growth::{
+    ChainBudget, ChainTotals, Charge, PruneChainError, PrunePolicy, RetireChainError, prune_chain,
+    retire_chain,
+};
+pub use import::{ImportError, ImportReport, import};
 pub use log::{
     Cut, Events, FolderDamage, FolderError, FolderReport, LogOptions, LogReader, LogSummary, OpenError,
     Recovery, SegmentedStore, SteppedStore, repair, verify_folder, verify_folder_on,
@@ -35,7 +42,7 @@ pub use log::{
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Exported, SqliteExportError, SqliteOptions, SqliteReader, SqliteStore, export_sqlite};
 pub use store::{
-    AppendError, ChainReader, ChainStore, Damage, Durability, Lsn, MemoryStore, Poisoned, ReadError, Tail,
-    Tailed,
+    AppendError, ChainReader, ChainStore, Damage, Durability, EventStream, Lsn, MemoryStore, Poisoned,
+    PruneError, PruneReport, ReadError, RetireError, Tail, Tailed,
 };
 pub use verify::{ChainError, ChainErrorKind, Verifier, verify, verify_anchor};

@@ -5,6 +5,7 @@
 //! - `housekeeping` makes the next segment before it is needed, and sidecars of full ones.
 //! - `load` reads a log that is there, and refuses damage; `open` cuts a torn end and goes on behind it.
 //! - `read` gives events back.
+//! - `remove` takes pruned payloads and retired chains out of segments that take no more; `retired` has the heads of those.
 //! - `reader` does so for other processes, and changes nothing.
 //! - `audit` verifies a whole folder; `repair` makes a damaged one usable again.
 //!
@@ -18,7 +19,9 @@ mod open;
 mod options;
 mod read;
 mod reader;
+mod remove;
 pub mod repair;
+mod retired;
 mod state;
 mod stepwise;
 mod threads;
@@ -26,16 +29,19 @@ mod writer;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 
 use async_trait::async_trait;
 use theater_core::{ChainEvent, ChainId, EventRange};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::chain::Head;
 use crate::hash;
 use crate::store::error::{check_append, check_genesis};
-use crate::store::{AppendError, ChainReader, ChainStore, Durability, Lsn, Poisoned, ReadError, Tail, Tails};
+use crate::store::{
+    AppendError, ChainReader, ChainStore, Durability, Lsn, Poisoned, PruneError, PruneReport, ReadError,
+    RetireError, Tail, Tails,
+};
 use crate::vfs::{RealVfs, Vfs};
 
 use housekeeping::Spare;
@@ -50,12 +56,18 @@ pub use reader::{Events, LogReader, LogSummary};
 pub use stepwise::SteppedStore;
 
 /// What the writer asks others to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Job {
     /// Make the next segment.
     Prepare,
     /// Give a segment that takes no more its sidecar.
     Seal(u32),
+    /// Take chains that were retired out of a segment.
+    Clean(u32),
+    /// Remove payloads of a chain below a position.
+    Prune(ChainId, u64, oneshot::Sender<Result<PruneReport, PruneError>>),
+    /// Remove a chain.
+    Retire(Head, oneshot::Sender<Result<(), RetireError>>),
 }
 
 /// What all threads of a log have in common.
@@ -68,6 +80,10 @@ struct Shared {
     /// Wakes the writer.
     wake: Condvar,
     spare: Mutex<Option<Spare>>,
+    /// Held while something is removed. Taken before the state and the blobs.
+    removing: Mutex<()>,
+    /// Held while a blob is written or removed. Taken before the state.
+    blobs: Mutex<()>,
     jobs: Mutex<Jobs>,
     /// Counts changes of what is durable; whoever waits looks again.
     progress: watch::Sender<u64>,
@@ -79,8 +95,8 @@ struct Shared {
 /// Who performs jobs.
 #[derive(Debug, Default)]
 enum Jobs {
-    /// A thread.
-    Thread(std::sync::mpsc::Sender<Job>),
+    /// Threads: one for what the writer needs, one for what takes long.
+    Threads { house: mpsc::Sender<Job>, removals: mpsc::Sender<Job> },
     /// Whoever steps the writer, afterwards.
     Later(Vec<Job>),
     #[default]
@@ -95,11 +111,19 @@ impl Shared {
 
     fn ask(&self, job: Job) {
         match &mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner) {
-            // The thread is gone when the store is being closed; nothing of this is needed then.
-            Jobs::Thread(jobs) => drop(jobs.send(job)),
+            // A thread is gone when the store is being closed; nothing of this is needed then.
+            Jobs::Threads { house, removals } => match job {
+                Job::Prepare | Job::Seal(_) => drop(house.send(job)),
+                Job::Clean(_) | Job::Prune(..) | Job::Retire(..) => drop(removals.send(job)),
+            },
             Jobs::Later(jobs) => jobs.push(job),
             Jobs::Nobody => {}
         }
+    }
+
+    /// Whether there is a thread for what takes long.
+    fn has_threads(&self) -> bool {
+        matches!(&*self.jobs.lock().unwrap_or_else(PoisonError::into_inner), Jobs::Threads { .. })
     }
 
     fn progressed(&self) {
@@ -161,7 +185,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct SegmentedStore {
     shared: Arc<Shared>,
-    threads: threads::Threads,
+    threads: Mutex<threads::Threads>,
     /// Keeps other processes out.
     _lock: Option<std::fs::File>,
 }
@@ -189,7 +213,7 @@ impl SegmentedStore {
         let (shared, recovery) = open::open(vfs, options)?;
         let threads = threads::Threads::start(&shared)
             .map_err(|error| OpenError::io("start the thread that writes", state::FOLDER, error))?;
-        Ok((Self { shared, threads, _lock: None }, recovery))
+        Ok((Self { shared, threads: Mutex::new(threads), _lock: None }, recovery))
     }
 
     /// The head of a chain, without waiting for anything.
@@ -198,20 +222,20 @@ impl SegmentedStore {
         self.shared.lock().chains.get(&chain).map(|chain| chain.head)
     }
 
-    /// Writes what waits, and closes the log so that the next start need not look for a torn end. Dropping the store does the same,
-    /// and keeps errors to itself.
+    /// Writes what waits, and closes the log so that the next start need not look for a torn end. Nothing more is taken then. Other
+    /// processes are kept out until the store is dropped, which closes it too, and keeps errors to itself.
     ///
     /// # Errors
     /// If the store has failed, or cannot write what waits.
-    pub fn close(mut self) -> Result<(), Poisoned> {
-        self.threads.stop(&self.shared)
+    pub fn close(&self) -> Result<(), Poisoned> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).stop(&self.shared)
     }
 }
 
 impl Drop for SegmentedStore {
     fn drop(&mut self) {
         // Whoever wants to know closes it.
-        let _ = self.threads.stop(&self.shared);
+        let _ = self.close();
     }
 }
 
@@ -246,7 +270,11 @@ impl ChainStore for Shared {
     fn append(&self, expected: Head, event: ChainEvent) -> Result<Head, AppendError> {
         let chain = expected.chain_id;
         let mut state = self.lock();
-        let actual = state.chains.get(&chain).ok_or(AppendError::UnknownChain { chain })?.head;
+        let known = state.chains.get(&chain).ok_or(AppendError::UnknownChain { chain })?;
+        if known.retired {
+            return Err(AppendError::Retired { chain });
+        }
+        let actual = known.head;
         check_append(actual, expected, &event)?;
         let head = Head::after(&event);
         self.take(&mut state, event)?;
@@ -285,6 +313,30 @@ impl ChainStore for Shared {
     fn tail(&self) -> Tail {
         self.tails.follow()
     }
+
+    async fn prune(&self, chain: ChainId, before: u64) -> Result<PruneReport, PruneError> {
+        if !self.has_threads() {
+            return remove::prune(self, chain, before);
+        }
+        let (reply, answer) = oneshot::channel();
+        self.ask(Job::Prune(chain, before, reply));
+        answer.await.unwrap_or_else(|_| Err(closed().into()))
+    }
+
+    async fn retire(&self, head: Head) -> Result<(), RetireError> {
+        if !self.has_threads() {
+            return remove::retire(self, head);
+        }
+        let (reply, answer) = oneshot::channel();
+        self.ask(Job::Retire(head, reply));
+        answer.await.unwrap_or_else(|_| Err(closed().into()))
+    }
+}
+
+/// Nothing is done in a store that is being closed.
+fn closed() -> Poisoned {
+    let closed = std::io::Error::other("the store is being closed");
+    Poisoned::new("rewrite", state::FOLDER, &closed)
 }
 
 impl Shared {
@@ -367,6 +419,14 @@ macro_rules! delegate_to_shared {
 
             fn tail(&self) -> Tail {
                 self.shared.tail()
+            }
+
+            async fn prune(&self, chain: ChainId, before: u64) -> Result<PruneReport, PruneError> {
+                self.shared.prune(chain, before).await
+            }
+
+            async fn retire(&self, head: Head) -> Result<(), RetireError> {
+                self.shared.retire(head).await
             }
         }
     };

@@ -259,6 +259,9 @@ pub(super) fn add_chain(
     chain: &ChainSlots,
 ) -> Result<(), String> {
     let known = chains.get(&chain.chain);
+    if known.is_some_and(|known| known.retired) {
+        return Ok(());
+    }
     let (length, hash) = known.map_or((0, EventHash::ZERO), |known| (known.head.length, known.head.hash));
     if chain.first_seq != length || chain.prev != hash {
         return Err(format!("event {} of the chain follows {length} events", chain.first_seq));
@@ -267,7 +270,7 @@ pub(super) fn add_chain(
     let known = chains.entry(chain.chain).or_insert_with(|| {
         order.push(chain.chain);
         let head = Head { chain_id: chain.chain, length: 0, hash: chain.prev, epoch: chain.epoch };
-        ChainPlaces { head, places: Vec::with_capacity(chain.slots.len()) }
+        ChainPlaces::new(head, Vec::with_capacity(chain.slots.len()))
     });
     known.places.extend(places);
     known.head = Head {
@@ -287,6 +290,9 @@ pub(super) fn add_event(
     found: &Found,
 ) -> Result<(), String> {
     let known = chains.get(&found.chain);
+    if known.is_some_and(|known| known.retired) {
+        return Ok(());
+    }
     let (length, hash) = known.map_or((0, EventHash::ZERO), |known| (known.head.length, known.head.hash));
     if found.seq != length || found.prev != hash {
         return Err(format!("event {} of the chain follows {length} events", found.seq));
@@ -294,7 +300,7 @@ pub(super) fn add_event(
     let head = Head { chain_id: found.chain, length: length + 1, hash: found.hash, epoch: found.epoch };
     let known = chains.entry(found.chain).or_insert_with(|| {
         order.push(found.chain);
-        ChainPlaces { head, places: Vec::new() }
+        ChainPlaces::new(head, Vec::new())
     });
     known.head = head;
     known.places.push(Place { segment: number, slot: found.slot });

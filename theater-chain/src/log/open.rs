@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use theater_core::PayloadHash;
 use tokio::sync::watch;
 
 use super::load::{self, Loaded, Sidecar};
 use super::state::{End, FOLDER, Segment, State, segment_path};
-use super::{Jobs, LogOptions, Shared, blobs, housekeeping};
+use super::{Jobs, LogOptions, Shared, blobs, housekeeping, retired};
 use crate::segment::{SegmentHeader, header};
 use crate::store::{Damage, Lsn, Tails};
 use crate::vfs::{Vfs, replace_file, write_all_at};
@@ -134,16 +135,21 @@ pub(super) fn open(vfs: Arc<dyn Vfs>, options: LogOptions) -> Result<(Arc<Shared
         chains: Default::default(),
         order: Vec::new(),
         segments: Vec::new(),
+        sealed: Default::default(),
+        dead: Default::default(),
+        blobs: Default::default(),
         end: End { offset: 0, crc: 0, lsn: 0 },
         chunks: Vec::new(),
         writing: Arc::default(),
         pending: 0,
         written: 0,
         synced: 0,
+        marked: 0,
         failed: None,
         closing: false,
         writer_waits: false,
     };
+    retired::add(&mut state.chains, &mut state.order, &retired::load_to_open(&*vfs)?);
     let mut store = options.store_id;
     for segment in loaded {
         store = Some(segment.header.store);
@@ -157,11 +163,13 @@ pub(super) fn open(vfs: Arc<dyn Vfs>, options: LogOptions) -> Result<(Arc<Shared
         add(&mut state, segment)?;
     }
     recovery.chains = state.order.len();
-    (state.written, state.synced) = (state.end.lsn, state.end.lsn);
+    // The segment that is begun says so of those before it.
+    (state.written, state.synced, state.marked) = (state.end.lsn, state.end.lsn, state.end.lsn);
     let store = match store {
         Some(store) => store,
         None => random_id()?,
     };
+    remove_unnamed_blobs(&*vfs, &state);
     begin(&*vfs, &mut state, &options, store, recovery.epoch)?;
     let accepted = AtomicU64::new(state.end.lsn);
     let shared = Shared {
@@ -171,6 +179,8 @@ pub(super) fn open(vfs: Arc<dyn Vfs>, options: LogOptions) -> Result<(Arc<Shared
         state: Mutex::new(state),
         wake: std::sync::Condvar::new(),
         spare: Mutex::new(None),
+        removing: Mutex::new(()),
+        blobs: Mutex::new(()),
         jobs: Mutex::new(Jobs::Nobody),
         progress: watch::Sender::new(0),
         tails: Tails::default(),
@@ -208,12 +218,31 @@ fn remove_leftovers(vfs: &dyn Vfs) {
     }
 }
 
+/// Removes blobs that no event names: of events that were pruned, or whose record was cut off. What stays does no harm.
+fn remove_unnamed_blobs(vfs: &dyn Vfs, state: &State) {
+    for name in vfs.list(blobs::FOLDER).unwrap_or_default() {
+        if name.parse().is_ok_and(|hash: PayloadHash| !state.blobs.contains_key(&hash)) {
+            let _ = vfs.remove(&format!("{}/{name}", blobs::FOLDER));
+        }
+    }
+}
+
 /// Adds the events of a segment to what is known.
 fn add(state: &mut State, loaded: Loaded) -> Result<(), OpenError> {
     let number = u32::try_from(state.segments.len()).expect("there are fewer than 2^32 segments");
     load::add(&mut state.chains, &mut state.order, number, &loaded)?;
     let crc = loaded.ending().crc();
     state.end = End { offset: 0, crc, lsn: loaded.index.next_lsn - 1 };
+    for hash in &loaded.index.blobs {
+        *state.blobs.entry(*hash).or_default() += 1;
+    }
+    for chain in &loaded.index.chains {
+        if state.chains.get(&chain.chain).is_some_and(|known| known.retired) {
+            let bytes: u64 = chain.slots.iter().map(|slot| u64::from(slot.len)).sum();
+            *state.dead.entry(number).or_default() += bytes;
+        }
+    }
+    state.sealed.insert(number);
     let file = OnceLock::from(loaded.file);
     state.segments.push(Arc::new(Segment { name: loaded.name, header: loaded.header, file }));
     Ok(())
@@ -234,6 +263,7 @@ fn begin(
         capacity: options.first_segment.max(header::HEADER_LEN as u64),
         prev_crc: state.end.crc,
         closing_crc: None,
+        rewrites: 0,
     };
     let segment = Segment::new(header);
     let path = segment.path();

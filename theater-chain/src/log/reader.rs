@@ -15,8 +15,8 @@ use theater_core::{ChainEvent, ChainId, EventRange};
 
 use super::load::{self, Loaded, Sidecar};
 use super::open::{Cut, OpenError};
-use super::read;
 use super::state::{ChainPlaces, FOLDER, Place, Segment};
+use super::{read, retired};
 use crate::chain::Head;
 use crate::segment::record::{self, Form};
 use crate::segment::scan::Extent;
@@ -155,6 +155,8 @@ impl LogReader {
             torn: loaded.last().and_then(|segment| segment.cut.clone()),
             damaged_sidecars: Vec::new(),
         };
+        // Read after the segments: what they lack by then is in it.
+        retired::add(&mut view.chains, &mut view.order, &retired::load_to_open(&*vfs)?);
         let mut growing = None;
         for loaded in loaded {
             let number = u32::try_from(view.pieces.len()).expect("there are fewer than 2^32 segments");
@@ -231,7 +233,7 @@ impl LogReader {
     ) -> Result<Vec<(Lsn, ChainEvent)>, ReadError> {
         let places: Vec<(Place, Arc<Segment>)> = {
             let view = self.inner.view();
-            let places = &view.chains.get(&chain).ok_or(ReadError::UnknownChain { chain })?.places;
+            let places = view.chains.get(&chain).ok_or(ReadError::UnknownChain { chain })?.read()?;
             let piece = |place: &Place| (*place, Arc::clone(&view.pieces[place.segment as usize].segment));
             places[range.within(places.len())].iter().map(piece).collect()
         };

@@ -6,31 +6,28 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
 use super::writer::{Step, Writer};
-use super::{Jobs, Shared, housekeeping};
+use super::{Job, Jobs, Shared, housekeeping};
 use crate::store::{Durability, Poisoned};
 
 #[derive(Debug)]
 pub(super) struct Threads {
     writer: Option<JoinHandle<()>>,
     housekeeper: Option<JoinHandle<()>>,
+    remover: Option<JoinHandle<()>>,
 }
 
 impl Threads {
     pub(super) fn start(shared: &Arc<Shared>) -> io::Result<Self> {
-        let (jobs, todo) = mpsc::channel();
-        *shared.jobs.lock().unwrap_or_else(PoisonError::into_inner) = Jobs::Thread(jobs);
-        let keeping = Arc::clone(shared);
-        let housekeeper =
-            std::thread::Builder::new().name("theater-log-house".to_owned()).spawn(move || {
-                while let Ok(job) = todo.recv() {
-                    housekeeping::perform(&keeping, job);
-                }
-            })?;
+        let (house, todo) = mpsc::channel();
+        let housekeeper = perform(shared, "theater-log-house", todo)?;
+        let (removals, todo) = mpsc::channel();
+        let remover = perform(shared, "theater-log-prune", todo)?;
+        *shared.jobs.lock().unwrap_or_else(PoisonError::into_inner) = Jobs::Threads { house, removals };
         let writing = Arc::clone(shared);
         let writer = std::thread::Builder::new()
             .name("theater-log".to_owned())
             .spawn(move || write(&writing, Writer::new(Arc::clone(&writing))))?;
-        Ok(Self { writer: Some(writer), housekeeper: Some(housekeeper) })
+        Ok(Self { writer: Some(writer), housekeeper: Some(housekeeper), remover: Some(remover) })
     }
 
     /// Writes what waits, ends the threads, and closes the log. Does nothing the second time.
@@ -40,13 +37,24 @@ impl Threads {
         shared.wake.notify_all();
         let written = writer.join();
         *shared.jobs.lock().unwrap_or_else(PoisonError::into_inner) = Jobs::Nobody;
-        let kept = self.housekeeper.take().map(JoinHandle::join);
-        if written.is_err() || kept.is_some_and(|kept| kept.is_err()) {
+        let others = [self.housekeeper.take(), self.remover.take()];
+        let ended: Vec<_> = others.into_iter().flatten().map(JoinHandle::join).collect();
+        if written.is_err() || ended.iter().any(Result::is_err) {
             let panicked = io::Error::other("a thread of the log panicked");
             shared.fail(Poisoned::new("write", super::state::FOLDER, &panicked));
         }
         finish(shared)
     }
+}
+
+/// A thread that does what it is asked.
+fn perform(shared: &Arc<Shared>, name: &str, todo: mpsc::Receiver<Job>) -> io::Result<JoinHandle<()>> {
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        while let Ok(job) = todo.recv() {
+            housekeeping::perform(&shared, job);
+        }
+    })
 }
 
 /// The last words of a log whose writer has ended.

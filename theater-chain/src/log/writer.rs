@@ -64,6 +64,9 @@ impl Writer {
         while let Some(chunk) = chunks.get(self.done) {
             let segment = &segments[self.done];
             // What follows in another segment must not be durable before this is.
+            if chunk.offset == 0 && !sync && self.sync() == Step::Failed {
+                return Step::Failed;
+            }
             let last_of_segment = chunks.get(self.done + 1).is_some_and(|next| next.segment != chunk.segment);
             if let Err(trouble) = self.write(segment, chunk, sync || last_of_segment) {
                 return self.trouble(trouble);
@@ -81,10 +84,7 @@ impl Writer {
     }
 
     fn write(&self, segment: &Segment, chunk: &Chunk, sync: bool) -> Result<(), Trouble> {
-        for (hash, payload) in &chunk.blobs {
-            let written = blobs::write(&*self.shared.vfs, *hash, payload);
-            written.map_err(|error| trouble("write", &blobs::path(*hash), &error))?;
-        }
+        self.write_blobs(chunk)?;
         let path = segment.path();
         let (bytes, offset) = if chunk.offset == 0 {
             self.make(segment)?;
@@ -108,6 +108,19 @@ impl Writer {
         state.pending -= chunk.bytes.len() - header + held;
         drop(state);
         self.shared.progressed();
+        Ok(())
+    }
+
+    fn write_blobs(&self, chunk: &Chunk) -> Result<(), Trouble> {
+        if chunk.blobs.is_empty() {
+            return Ok(());
+        }
+        // One that is there already must not be removed between the look and the end of this.
+        let _writing = self.shared.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        for (hash, payload) in &chunk.blobs {
+            let written = blobs::write(&*self.shared.vfs, *hash, payload);
+            written.map_err(|error| trouble("write", &blobs::path(*hash), &error))?;
+        }
         Ok(())
     }
 

@@ -14,6 +14,8 @@
 //!           zeros up to a multiple of 8
 //! ```
 
+use std::sync::LazyLock;
+
 use theater_core::{ChainEvent, EventHash, EventHeader};
 
 use super::header::part;
@@ -112,7 +114,10 @@ pub(crate) fn put_mark(into: &mut Vec<u8>, seed: u32, (lsn, durable): (u64, u64)
 
 /// What makes a mark recognisable wherever it stands, also behind damage, where the checksum before it is not known.
 pub(crate) fn mark_seal(store: &[u8; 16], epoch: u32, lsn: u64, durable: u64) -> [u8; 16] {
-    let mut hasher = blake3::Hasher::new_derive_key("theater 2026-11-24 segment v1 mark");
+    // Deriving the key costs more than hashing the mark.
+    static HASHER: LazyLock<blake3::Hasher> =
+        LazyLock::new(|| blake3::Hasher::new_derive_key("theater 2026-11-24 segment v1 mark"));
+    let mut hasher = HASHER.clone();
     hasher
         .update(store)
         .update(&epoch.to_le_bytes())

@@ -80,10 +80,9 @@ impl Extent {
         }
         let slot =
             Slot { offset: short(self.end), len: short(record::padded(prefix.len)), seed: self.last_crc };
-        if matches!(record, Record::Event { .. }) {
-            self.next_lsn = prefix.lsn + 1;
-            self.events += 1;
-        }
+        // A mark says so too where the last events of a segment were taken out.
+        self.next_lsn = prefix.lsn + 1;
+        self.events += u64::from(matches!(record, Record::Event { .. }));
         self.durable = self.durable.max(prefix.durable);
         self.last_crc = prefix.crc;
         self.end += slot.len as usize;

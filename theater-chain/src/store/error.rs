@@ -56,6 +56,12 @@ pub enum AppendError {
         /// The chain.
         chain: ChainId,
     },
+    /// The chain was retired.
+    #[error("chain {chain} was retired and takes no more events")]
+    Retired {
+        /// The chain.
+        chain: ChainId,
+    },
     /// The store takes no more, now or for good.
     #[error("the store is full")]
     Full,
@@ -85,6 +91,12 @@ pub enum ReadError {
     /// There is no such chain.
     #[error("unknown chain {chain}")]
     UnknownChain {
+        /// The chain.
+        chain: ChainId,
+    },
+    /// The chain was retired: its head is all that is kept.
+    #[error("chain {chain} was retired, its events are no longer kept")]
+    Retired {
         /// The chain.
         chain: ChainId,
     },
@@ -136,7 +148,8 @@ pub(crate) fn check_append(actual: Head, expected: Head, event: &ChainEvent) -> 
     let header = &event.header;
     let follows =
         (header.chain_id, header.seq, header.prev) == (expected.chain_id, expected.length, expected.hash);
-    if follows && header.payload_len == event.payload.len() as u64 {
+    // What was pruned elsewhere comes as it is.
+    if follows && (header.payload_len == event.payload.len() as u64 || event.is_pruned()) {
         Ok(())
     } else {
         Err(AppendError::NotSealedOntoHead { seq: header.seq })

@@ -101,9 +101,15 @@ pub(crate) fn ended(command: &mut Command) -> Ended {
     command.output().unwrap().into()
 }
 
-/// Runs `theater run` to its end.
+/// Runs `theater run` to its end. An example keeps nothing in its own folder.
 pub(crate) fn run(app: &Path, more: &[&str]) -> Ended {
-    ended(theater().arg("run").arg(app).args(more))
+    let data = Folder::new();
+    let mut command = theater();
+    command.arg("run").arg(app).args(more);
+    if app.starts_with(examples()) && !more.contains(&"--data") && !more.contains(&"--store") {
+        command.arg("--data").arg(data.path("data"));
+    }
+    ended(&mut command)
 }
 
 /// Runs `theater verify` to its end.

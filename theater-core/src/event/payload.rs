@@ -193,6 +193,24 @@ pub struct ChildAnchor {
     pub anchor: Anchor,
 }
 
+/// A child that had ended was retired: its chain is no longer kept, and this is what is left of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildRetired {
+    /// Where the child's chain ended.
+    pub anchor: Anchor,
+}
+
+/// Payloads of earlier events were removed. Their headers, and so their hashes, are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pruned {
+    /// Events below this position may lack their payload. Never beyond the event that says so.
+    pub before: u64,
+    /// How many payloads were to go.
+    pub events: u64,
+    /// Their length in bytes, all together.
+    pub bytes: u64,
+}
+
 /// An export is called. Of a message this is written when it is accepted into the mailbox, in whose order messages are handled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call<'a> {

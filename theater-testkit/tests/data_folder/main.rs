@@ -1,5 +1,6 @@
 //! A data folder as its files are: read by others, verified, damaged and repaired.
 
+mod documents;
 mod flips;
 mod reader;
 mod repair;

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use theater_core::{ActorId, ChainId, EventHash, EventHeader, PayloadHash};
 
 use super::blob::{self, BlobAudit};
@@ -15,6 +15,7 @@ use crate::log::blobs;
 use crate::log::load::{self, Ending, Sidecar};
 use crate::log::open::OpenError;
 use crate::log::repair::DAMAGED;
+use crate::log::retired;
 use crate::log::state::{FOLDER, segment_path};
 use crate::store::Lsn;
 use crate::vfs::Vfs;
@@ -47,7 +48,16 @@ pub(in crate::log) fn audit(vfs: &dyn Vfs, tell: &(dyn Fn(u64, u64) + Sync)) -> 
     let files = files(vfs)?;
     let progress = Progress { done: 0.into(), all: size(vfs, &files), tell };
     let (segments, blobs) = look(vfs, &files, &progress);
-    Ok(together(files, segments, blobs))
+    // Read after the segments: what they lack by then is in it.
+    let (retired, fault) = match retired::load(vfs) {
+        Ok(heads) => (heads.into_iter().map(|head| head.chain_id).collect(), None),
+        Err(error) => {
+            (FxHashSet::default(), Some(Fault::new(retired::PATH, 0, None, None, error.to_string())))
+        }
+    };
+    let mut audit = together(files, segments, blobs, &retired);
+    audit.damages.extend(fault.map(|fault| FolderDamage { damage: fault.damage, lsn: None, actor: None }));
+    Ok(audit)
 }
 
 fn list(vfs: &dyn Vfs, folder: &str) -> Result<Vec<String>, OpenError> {
@@ -69,7 +79,7 @@ fn files(vfs: &dyn Vfs) -> Result<Files, OpenError> {
             files.segments.push(name.to_owned());
         } else if let Some(name) = name.strip_suffix(".idx") {
             files.sidecars.push(name.to_owned());
-        } else {
+        } else if format!("{FOLDER}/{name}") != retired::PATH {
             files.others.push(format!("{FOLDER}/{name}"));
         }
     }
@@ -135,7 +145,12 @@ struct Known {
 }
 
 /// Whether everything goes together.
-fn together(files: Files, mut segments: Vec<SegmentAudit>, blobs: Vec<BlobAudit>) -> Audit {
+fn together(
+    files: Files,
+    mut segments: Vec<SegmentAudit>,
+    blobs: Vec<BlobAudit>,
+    retired: &FxHashSet<ChainId>,
+) -> Audit {
     let mut faults: Vec<Fault> = Vec::new();
     let mut chains: FxHashMap<ChainId, Known> = FxHashMap::default();
     let mut actors: FxHashMap<ChainId, ActorId> = FxHashMap::default();
@@ -144,15 +159,16 @@ fn together(files: Files, mut segments: Vec<SegmentAudit>, blobs: Vec<BlobAudit>
     let mut regressions = 0;
     for (number, segment) in segments.iter_mut().enumerate() {
         // Behind a segment that does not say how it ends, nothing can be said of the next.
-        if let Some(header) = segment.header.filter(|_| number == 0 || before.is_some()) {
-            if let Err(damage) = load::check_link(before.as_ref(), &segment.name, &header) {
-                faults.push(Fault { damage, lsn: Some(header.first_lsn) });
-                gaps += 1;
-            }
+        let header = segment.header.filter(|_| number == 0 || before.is_some());
+        let link = header.map_or(Ok(()), |header| load::check_link(before.as_ref(), &segment.name, &header));
+        if let Err(damage) = link {
+            faults.push(Fault { damage, lsn: header.map(|header| header.first_lsn) });
+            gaps += 1;
         }
         before = segment.ending;
         let path = segment_path(&segment.name);
-        for part in &segment.parts {
+        // Of a chain that was retired some segments may have events and others none any more.
+        for part in segment.parts.iter().filter(|part| !retired.contains(&part.chain)) {
             regressions +=
                 u64::from(chains.get(&part.chain).is_some_and(|known| known.last.time > part.first.time));
             if let Some(what) = join(&mut chains, part, gaps) {

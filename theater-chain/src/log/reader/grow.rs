@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use theater_core::ChainId;
 
 use super::{Inner, Piece, View};
-use crate::log::load;
 use crate::log::state::{FOLDER, Segment, segment_path};
+use crate::log::{load, retired};
 use crate::segment::SegmentHeader;
 use crate::segment::header::HEADER_LEN;
 use crate::segment::index::SegmentIndex;
@@ -42,6 +42,12 @@ pub(super) fn refresh(inner: &Inner) -> Result<u64, ReadError> {
         }
         let before = growing.as_ref().map(|last| &last.segment.name);
         let Some(name) = names.iter().find(|name| before.is_none_or(|before| *name > before)) else { break };
+        {
+            // Perhaps it was rewritten already, and lacks what was retired.
+            let retired = retired::load(&*inner.vfs)?;
+            let View { chains, order, .. } = &mut *inner.change();
+            retired::add(chains, order, &retired);
+        }
         *growing = Some(follow(inner, growing.as_ref(), name)?);
     }
     if let Some(last) = &*growing {

@@ -93,5 +93,6 @@ fn header(audit: &Audit, ending: Option<Ending>, plan: &RepairPlan) -> Option<Se
         capacity: HEADER_LEN as u64,
         prev_crc: ending.map_or(0, |ending| ending.crc()),
         closing_crc: None,
+        rewrites: 0,
     })
 }

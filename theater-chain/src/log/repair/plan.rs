@@ -105,6 +105,7 @@ pub(super) fn header_of(audit: &Audit, segment: &SegmentAudit) -> Option<Segment
             capacity: 0,
             prev_crc: 0,
             closing_crc: None,
+            rewrites: 0,
         })
     };
     segment.header.or_else(guess)
