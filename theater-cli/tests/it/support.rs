@@ -117,11 +117,44 @@ pub(crate) fn verify(file: &Path) -> Ended {
     ended(theater().arg("verify").arg(file))
 }
 
+/// Runs a command of `theater chain` to its end.
+pub(crate) fn chain(command: &str, data: &Path, more: &[&str]) -> Ended {
+    ended(theater().args(["chain", command, "--data"]).arg(data).args(more))
+}
+
+/// Changes a byte in the middle of what is in the first segment of a log.
+pub(crate) fn damage(data: &Path) {
+    let segment = data.join("log/0000000000000001.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+}
+
+/// A tree of nine actors that stays, with its data there.
+pub(crate) fn live(data: &Path, more: &[&str]) -> Running {
+    let mut command = theater();
+    command.arg("run").arg(examples().join("components/tree.toml")).arg("--data").arg(data).args(more);
+    let mut running = Running::start(&mut command);
+    running.wait_for("  started  ", 9);
+    running
+}
+
+/// The same, with its data in a folder of its own, which goes with it.
+pub(crate) fn live_tree(more: &[&str]) -> (Running, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let mut running = live(&data, more);
+    running.folder = Some(folder);
+    (running, data)
+}
+
 /// A command that runs, with its standard output read line by line. It does not outlive the test.
 pub(crate) struct Running {
     child: Child,
     lines: Receiver<String>,
     seen: String,
+    folder: Option<TempDir>,
 }
 
 /// Longer than anything here takes on a busy machine.
@@ -137,7 +170,7 @@ impl Running {
             while stdout.read_line(&mut line).unwrap() > 0 && sender.send(std::mem::take(&mut line)).is_ok() {
             }
         });
-        Self { child, lines, seen: String::new() }
+        Self { child, lines, seen: String::new(), folder: None }
     }
 
     /// Waits until `n` lines with `part` in them have been printed.
@@ -151,6 +184,17 @@ impl Running {
             found += usize::from(line.contains(part));
             self.seen.push_str(&line);
         }
+    }
+
+    /// Whether a line with `part` in it has been printed by now.
+    pub(crate) fn has_printed(&mut self, part: &str) -> bool {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.lines().any(|line| line.contains(part))
+    }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, name: &str) {
