@@ -69,7 +69,9 @@ fn filters_take_what_they_say_and_nothing_else() {
     };
     let kind = |event: &Value| event["kind"].as_str().unwrap().to_owned();
     kept(&["--kind", "theater/call"], &|event| kind(event) == "theater/call");
-    kept(&["--kind", "theater:simple/supervisor"], &|event| kind(event).starts_with("theater:simple/supervisor"));
+    kept(&["--kind", "theater:simple/supervisor"], &|event| {
+        kind(event).starts_with("theater:simple/supervisor")
+    });
     kept(&["--kind", "theater/started", "--kind", "theater/exited"], &|event| {
         ["theater/started", "theater/exited"].contains(&&*kind(event))
     });
@@ -91,7 +93,9 @@ fn what_events_say_is_one_readable_line() {
     let lines: Vec<_> = shown.stdout.lines().collect();
     assert_eq!(lines.len(), 4, "{shown}");
     assert!(lines[1].contains("  theater/started  incarnation: 1, origin: \"init\""), "{shown}");
-    assert!(lines[2].contains("  theater/call  function: \"init\"") && lines[2].ends_with("more characters: -v)"));
+    assert!(
+        lines[2].contains("  theater/call  function: \"init\"") && lines[2].ends_with("more characters: -v)")
+    );
     let whole = chain("show", &data, &["-v", "--actor", "orders", "--seq", "2"]);
     assert!(whole.stdout.len() > 10_000, "{}", whole.stdout.len());
     let object = &objects("show", &data, &["--actor", "orders", "--seq", "2"])[0]["payload"];
@@ -183,7 +187,8 @@ fn what_old_events_say_can_be_removed_and_the_chains_verify() {
 
 #[test]
 fn a_tree_that_can_be_gone_on_with_is_not_pruned() {
-    let (tree, data) = live_tree(&[]);
+    let (tree, folder) = live_tree(&[]);
+    let data = folder.path("data");
     #[cfg(unix)]
     {
         let refused = chain("prune", &data, &["--keep-last", "1"]);
@@ -193,12 +198,16 @@ fn a_tree_that_can_be_gone_on_with_is_not_pruned() {
     tree.end_within(Duration::from_secs(20));
     let left = chain("prune", &data, &["--keep-last", "1"]);
     assert_eq!(left.code, Some(0), "{left}");
-    assert!(left.stdout.contains("pruned: 0 events ") && left.stdout.contains("left as they are: 9 actors"), "{left}");
+    assert!(
+        left.stdout.contains("pruned: 0 events ") && left.stdout.contains("left as they are: 9 actors"),
+        "{left}"
+    );
 }
 
 #[test]
 fn a_running_app_is_followed_listed_and_verified() {
-    let (tree, data) = live_tree(&[]);
+    let (tree, folder) = live_tree(&[]);
+    let data = folder.path("data");
     let mut tail = Running::start(
         theater().args(["chain", "tail", "--follow", "-n", "0", "--actor", "store", "--data"]).arg(&data),
     );

@@ -140,13 +140,11 @@ pub(crate) fn live(data: &Path, more: &[&str]) -> Running {
     running
 }
 
-/// The same, with its data in a folder of its own, which goes with it.
-pub(crate) fn live_tree(more: &[&str]) -> (Running, PathBuf) {
-    let folder = TempDir::new().unwrap();
-    let data = folder.path().join("data");
-    let mut running = live(&data, more);
-    running.folder = Some(folder);
-    (running, data)
+/// The same, with its data in the folder `data` of a folder of its own.
+pub(crate) fn live_tree(more: &[&str]) -> (Running, Folder) {
+    let folder = Folder::new();
+    let running = live(&folder.path("data"), more);
+    (running, folder)
 }
 
 /// A command that runs, with its standard output read line by line. It does not outlive the test.
@@ -154,7 +152,6 @@ pub(crate) struct Running {
     child: Child,
     lines: Receiver<String>,
     seen: String,
-    folder: Option<TempDir>,
 }
 
 /// Longer than anything here takes on a busy machine.
@@ -170,7 +167,7 @@ impl Running {
             while stdout.read_line(&mut line).unwrap() > 0 && sender.send(std::mem::take(&mut line)).is_ok() {
             }
         });
-        Self { child, lines, seen: String::new(), folder: None }
+        Self { child, lines, seen: String::new() }
     }
 
     /// Waits until `n` lines with `part` in them have been printed.
