@@ -109,8 +109,16 @@ mod unix {
     async fn turn_away(mut stream: UnixStream) {
         let refusal = Refusal::new(RefusalKind::Busy, "too many clients; try again");
         let line = line(None, Err(refusal));
+        let tell = async {
+            stream.write_all(&line).await?;
+            stream.shutdown().await?;
+            // What it has said and nobody reads would take the answer away from it.
+            let mut unread = [0; 4096];
+            while stream.read(&mut unread).await? > 0 {}
+            io::Result::Ok(())
+        };
         // It may be gone already.
-        let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(&line)).await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), tell).await;
     }
 
     /// Reads requests and answers them, each as soon as it can be.

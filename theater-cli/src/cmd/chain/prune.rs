@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use serde::Serialize;
-use theater_chain::{Chain, ChainStore, Durability, Head, PrunePolicy, prune_chain};
+use theater_chain::{Chain, ChainStore, Durability, Head, PruneError, PrunePolicy, prune_chain};
 use theater_core::event::payload::{self, Exited, Genesis};
 use theater_core::{ActorId, ChainId, EventDraft, EventKind, EventRange};
 
@@ -12,8 +12,8 @@ use crate::args::PruneArgs;
 use crate::cmd::written;
 use crate::data::archive::Archive;
 use crate::data::census::{Actor, Census};
-use crate::data::existing;
 use crate::data::open::OpenStore;
+use crate::data::{StoreKind, existing};
 use crate::exit_code::Exit;
 use crate::failure::{Failure, OrExit};
 use crate::output::{self, json_line};
@@ -38,11 +38,24 @@ pub(super) async fn prune(args: &PruneArgs) -> Result<Exit, Failure> {
         (selected, going_on.len() as u64)
     };
     let store = OpenStore::open(folder, kind, Durability::Full)?;
+    can_prune(&*store.store(), &selected, kind).await?;
     let pruned = prune_all(&*store.store(), &selected, args).await;
     let closed = store.close().await.context("could not close the data folder").or_exit(Exit::Io);
     let pruned = Outcome { going_on, ..pruned? };
     closed?;
     written(output::data(&pruned.show(args.json)))
+}
+
+/// Finds out before a chain says that it was pruned.
+async fn can_prune(store: &dyn ChainStore, actors: &[Actor], kind: StoreKind) -> Result<(), Failure> {
+    let Some(first) = actors.first() else { return Ok(()) };
+    match store.prune(first.chain, 0).await {
+        Err(PruneError::Unsupported) => {
+            Err(Failure::new(Exit::Refused, anyhow!("the store `{}` cannot prune", kind.name())))
+        }
+        // What else may be wrong shows with the chain that it is about.
+        _ => Ok(()),
+    }
 }
 
 /// What was removed.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
 use std::time::Duration;
 
+use anyhow::Context;
 use theater_chain::Lsn;
 use theater_core::{ChainEvent, ChainId};
 
@@ -15,8 +16,9 @@ use crate::data::archive::Archive;
 use crate::data::census::Census;
 use crate::data::merge::{Direction, Merge};
 use crate::exit_code::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, OrExit};
 use crate::filter::Filter;
+use crate::signals::{Signal, Signals};
 
 /// How long to wait between two looks.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -39,10 +41,14 @@ pub(super) async fn tail(args: &TailArgs, whole: bool) -> Result<Exit, Failure> 
     if !args.follow {
         return Ok(Exit::Success);
     }
+    let mut signals = Signals::listen().context("could not listen for signals").or_exit(Exit::Io)?;
     loop {
         tokio::select! {
             // It was asked to go on until somebody has had enough.
-            _ = tokio::signal::ctrl_c() => return Ok(Exit::Success),
+            signal = signals.next() => return Ok(match signal {
+                Signal::Interrupt => Exit::Success,
+                Signal::Terminate => signal.exit(),
+            }),
             () = tokio::time::sleep(PAUSE) => {}
         }
         archive.refresh()?;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use theater_chain::Durability;
 use theater_core::{ChainId, DurabilityMode, ManifestSource};
 use theater_wasm::WasmRuntime;
@@ -15,6 +15,20 @@ use crate::data::{self, StoreKind};
 use crate::exit_code::Exit;
 use crate::failure::{Failure, OrExit};
 use crate::output::{self, json_line};
+
+/// Refuses what would have no effect.
+pub(super) fn check(args: &RunArgs) -> Result<(), Failure> {
+    let without_effect = match (args.data.is_some(), args.durability.is_some()) {
+        _ if args.store != StoreKind::Memory => return Ok(()),
+        (true, _) => "--data",
+        (_, true) => "--durability",
+        _ => return Ok(()),
+    };
+    let error = anyhow!(
+        "{without_effect} has no effect with --store memory, which keeps nothing; leave one of them out"
+    );
+    Err(Failure::new(Exit::Usage, error))
+}
 
 /// Opens the store that the run writes to.
 pub(super) async fn store(app: &App, args: &RunArgs) -> Result<OpenStore, Failure> {
