@@ -144,7 +144,8 @@ pub struct Started {
     pub origin: Origin,
     /// The length in bytes of the state it started with; `None` without a state.
     pub state_len: Option<u64>,
-    /// The state it started with, where that came from elsewhere: [`Given`](Origin::Given) or [`Snapshot`](Origin::Snapshot).
+    /// The state it started with, where that came from elsewhere: [`Given`](Origin::Given) or [`Snapshot`](Origin::Snapshot); of a first life
+    /// also what its `init` got.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<Bytes>,
     /// The runtime had ended, and brought the actor back with its children: for them no life of it has ended.
@@ -157,7 +158,8 @@ impl Started {
     #[must_use]
     pub fn new(incarnation: Incarnation, origin: Origin, state: Option<&Bytes>) -> Self {
         let state_len = state.map(|state| state.len() as u64);
-        let elsewhere = matches!(origin, Origin::Given | Origin::Snapshot);
+        let first = incarnation == Incarnation::FIRST && origin == Origin::Init;
+        let elsewhere = first || matches!(origin, Origin::Given | Origin::Snapshot);
         Self { incarnation, origin, state_len, state: state.filter(|_| elsewhere).cloned(), revived: false }
     }
 }

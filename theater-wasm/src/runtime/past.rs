@@ -185,7 +185,10 @@ impl Past {
         let first = match started.origin {
             Origin::Given => Start::State(started.state.clone()),
             Origin::Snapshot => Start::Snapshot(started.state.clone()),
-            // Known when `init` is called.
+            Origin::Init => {
+                self.first.get_or_insert(Start::Init(started.state));
+                return;
+            }
             _ => return,
         };
         self.first.get_or_insert(first);
@@ -208,7 +211,6 @@ impl Past {
 
     fn called(&mut self, seq: u64, call: Accepted) {
         if call.function == "init" {
-            self.first.get_or_insert_with(|| Start::Init(call.data.clone()));
             self.init_at = Some(seq);
         }
         if !call.is_message() {

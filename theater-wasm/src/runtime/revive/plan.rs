@@ -158,10 +158,13 @@ pub(super) async fn read(reader: &dyn ChainReader, chain: ChainId) -> Result<(Pa
             }
         }
     }
-    match (past, verifier.head()) {
-        (Some(past), Some(head)) => Ok((past, head)),
-        _ => Err(ReviveError::Read(theater_chain::ReadError::UnknownChain { chain })),
-    }
+    let head = verifier.finish().map_err(|source| {
+        let who = past.as_ref().map(|past| (past.genesis.actor, past.genesis.name.clone()));
+        let (actor, name) = who.unwrap_or((ActorId::from_parts(0, [0; 10]), chain.to_string()));
+        ReviveError::Broken { actor, name, seq: source.index, source }
+    })?;
+    let past = past.ok_or(theater_chain::ReadError::UnknownChain { chain })?;
+    Ok((past, head))
 }
 
 /// Whether there is nothing to go on with: it ended by itself and well, or never ran.
