@@ -41,7 +41,10 @@ pub(crate) async fn run(args: RunArgs, verbose: u8) -> Result<Exit, Failure> {
     let signals = Signals::listen().context("could not listen for signals").or_exit(Exit::NotStarted)?;
     let data = setup::store(&app, &args).await?;
     let runtime = setup::runtime(&app, &args, &data)?;
-    setup::tell(&data, args.json).or_exit(Exit::Io)?;
+    match setup::tell(&data, args.json) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(Exit::BrokenPipe),
+        told => told.context("could not write to standard output").or_exit(Exit::Io)?,
+    }
     let before = setup::chains(&data).await?;
     let control = Control::new(&app, &data, runtime.clone());
     // Without it the app can run as well.
@@ -237,12 +240,16 @@ impl Run {
         tokio::spawn(async move { runtime.shutdown().await });
     }
 
-    async fn abandon(&self) -> Exit {
+    async fn abandon(mut self) -> Exit {
         if let Some(path) = &self.args.chain_out {
             output::diagnostic(&format!("warning: left without writing {}", path.display()));
         }
-        if let Err(failed) = self.data.close().await {
-            output::diagnostic(&format!("warning: {failed}"));
+        tokio::select! {
+            closed = self.data.close() => if let Err(failed) = closed {
+                output::diagnostic(&format!("warning: {failed}"));
+            },
+            // A disk may take as long as it likes, and the user need not.
+            _ = self.signals.next() => {}
         }
         self.asked.exit.unwrap_or(Exit::Interrupted)
     }
