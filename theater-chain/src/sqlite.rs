@@ -144,7 +144,7 @@ pub struct SqliteStore {
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Keeps other processes out.
-    _lock: std::fs::File,
+    lock: Mutex<Option<std::fs::File>>,
 }
 
 impl SqliteStore {
@@ -186,7 +186,7 @@ impl SqliteStore {
             pool: Pool::new(&path, Self::FILE.to_owned()),
         });
         let writer = Writer::new(Arc::clone(&shared), connection);
-        Ok((Self { shared, writer: Mutex::new(None), _lock: lock }, writer, recovery))
+        Ok((Self { shared, writer: Mutex::new(None), lock: Mutex::new(Some(lock)) }, writer, recovery))
     }
 
     /// The head of a chain, without waiting for anything.
@@ -195,8 +195,8 @@ impl SqliteStore {
         self.shared.lock().chains.get(&chain).map(|known| known.head)
     }
 
-    /// Writes what waits, and closes the file. Nothing more is taken then. Other processes are kept out until the store is dropped, which
-    /// closes it too, and keeps errors to itself.
+    /// Writes what waits, and closes the file. Nothing more is taken then, others may open the file, and what was taken can still be read.
+    /// Dropping the store does the same, and keeps errors to itself.
     ///
     /// # Errors
     /// If the store has failed, or cannot write what waits.
@@ -209,6 +209,8 @@ impl SqliteStore {
         self.shared.wake.notify_all();
         // If it panicked it has said so.
         let _ = writer.join();
+        // Nothing of this store writes any more.
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
         let state = self.shared.lock();
         if let Some(failed) = &state.failed {
             return Err(failed.clone());
