@@ -13,7 +13,7 @@ use super::writer::{Writer, same_events};
 use super::{Store, Verdict, right, same, told};
 
 /// How long a store may keep payloads that it cannot remove yet, although so much was appended since.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes after which a store has no reason to keep what is older.
 const ENOUGH: usize = 4 << 20;
 
