@@ -185,7 +185,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct SegmentedStore {
     shared: Arc<Shared>,
-    threads: threads::Threads,
+    threads: Mutex<threads::Threads>,
     /// Keeps other processes out.
     _lock: Option<std::fs::File>,
 }
@@ -213,7 +213,7 @@ impl SegmentedStore {
         let (shared, recovery) = open::open(vfs, options)?;
         let threads = threads::Threads::start(&shared)
             .map_err(|error| OpenError::io("start the thread that writes", state::FOLDER, error))?;
-        Ok((Self { shared, threads, _lock: None }, recovery))
+        Ok((Self { shared, threads: Mutex::new(threads), _lock: None }, recovery))
     }
 
     /// The head of a chain, without waiting for anything.
@@ -222,20 +222,20 @@ impl SegmentedStore {
         self.shared.lock().chains.get(&chain).map(|chain| chain.head)
     }
 
-    /// Writes what waits, and closes the log so that the next start need not look for a torn end. Dropping the store does the same,
-    /// and keeps errors to itself.
+    /// Writes what waits, and closes the log so that the next start need not look for a torn end. Nothing more is taken then. Other
+    /// processes are kept out until the store is dropped, which closes it too, and keeps errors to itself.
     ///
     /// # Errors
     /// If the store has failed, or cannot write what waits.
-    pub fn close(mut self) -> Result<(), Poisoned> {
-        self.threads.stop(&self.shared)
+    pub fn close(&self) -> Result<(), Poisoned> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).stop(&self.shared)
     }
 }
 
 impl Drop for SegmentedStore {
     fn drop(&mut self) {
         // Whoever wants to know closes it.
-        let _ = self.threads.stop(&self.shared);
+        let _ = self.close();
     }
 }
 

@@ -142,7 +142,7 @@ impl Shared {
 #[derive(Debug)]
 pub struct SqliteStore {
     shared: Arc<Shared>,
-    writer: Option<JoinHandle<()>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
     /// Keeps other processes out.
     _lock: std::fs::File,
 }
@@ -159,12 +159,12 @@ impl SqliteStore {
     /// # Errors
     /// See [`OpenError`]: no event was changed then.
     pub fn open(folder: impl AsRef<Path>, options: SqliteOptions) -> Result<(Self, Recovery), OpenError> {
-        let (mut store, writer, recovery) = Self::without_thread(folder.as_ref(), options)?;
+        let (store, writer, recovery) = Self::without_thread(folder.as_ref(), options)?;
         let writer = std::thread::Builder::new()
             .name("theater-sqlite".to_owned())
             .spawn(move || writer.run())
             .map_err(|error| OpenError::io("start the thread that writes", Self::FILE, error))?;
-        store.writer = Some(writer);
+        *store.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(writer);
         Ok((store, recovery))
     }
 
@@ -186,7 +186,7 @@ impl SqliteStore {
             pool: Pool::new(&path, Self::FILE.to_owned()),
         });
         let writer = Writer::new(Arc::clone(&shared), connection);
-        Ok((Self { shared, writer: None, _lock: lock }, writer, recovery))
+        Ok((Self { shared, writer: Mutex::new(None), _lock: lock }, writer, recovery))
     }
 
     /// The head of a chain, without waiting for anything.
@@ -195,16 +195,14 @@ impl SqliteStore {
         self.shared.lock().chains.get(&chain).map(|known| known.head)
     }
 
-    /// Writes what waits, and closes the file. Dropping the store does the same, and keeps errors to itself.
+    /// Writes what waits, and closes the file. Nothing more is taken then. Other processes are kept out until the store is dropped, which
+    /// closes it too, and keeps errors to itself.
     ///
     /// # Errors
     /// If the store has failed, or cannot write what waits.
-    pub fn close(mut self) -> Result<(), Poisoned> {
-        self.stop()
-    }
-
-    fn stop(&mut self) -> Result<(), Poisoned> {
-        let Some(writer) = self.writer.take() else { return Ok(()) };
+    pub fn close(&self) -> Result<(), Poisoned> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(writer) = writer else { return Ok(()) };
         // The last connection that may write tidies up when it is closed, so it has to be the last.
         self.shared.pool.clear();
         self.shared.lock().closing = true;
@@ -226,7 +224,7 @@ impl SqliteStore {
 impl Drop for SqliteStore {
     fn drop(&mut self) {
         // Whoever wants to know closes it.
-        let _ = self.stop();
+        let _ = self.close();
     }
 }
 

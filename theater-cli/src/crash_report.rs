@@ -148,6 +148,7 @@ fn describe(kind: EventKind, bytes: &Bytes) -> String {
         }),
         EventKind::RETURN => {
             payload::decode::<Return<'_>>(bytes).ok().map(|returned| match (returned.error, returned.data) {
+                _ if returned.unhandled => "a message was not handled: the actor had ended".to_owned(),
                 (Some(error), _) => format!("returned an error: {error}"),
                 (None, data) => format!("returned{}", sized(data.map(|data| data.len()))),
             })

@@ -33,6 +33,8 @@ pub(crate) enum Command {
     List { reply: oneshot::Sender<Vec<ChildView>> },
     /// Count the children.
     Count { reply: oneshot::Sender<ChildCounts> },
+    /// List and count them, without anything in between.
+    ListAndCount { reply: oneshot::Sender<(Vec<ChildView>, ChildCounts)> },
 }
 
 /// Commands that may wait. A guest calls one function at a time, so more than one is rare.
@@ -204,6 +206,9 @@ impl Driver {
             // Whoever asked may have given up.
             Command::List { reply } => drop(reply.send(self.machine.which_children())),
             Command::Count { reply } => drop(reply.send(self.machine.count_children())),
+            Command::ListAndCount { reply } => {
+                drop(reply.send((self.machine.which_children(), self.machine.count_children())));
+            }
         }
     }
 

@@ -175,7 +175,7 @@ pub enum What {
         id: ActorId,
         /// What it says.
         children: Vec<theater_supervisor::ChildView>,
-        /// What its counts are.
+        /// What its counts are, at the same moment.
         counts: theater_supervisor::ChildCounts,
     },
     /// Nothing more happens unless somebody does something.

@@ -58,7 +58,7 @@ impl Bench {
     fn play(&self, operations: &[Operation]) -> Result<(), String> {
         let case = self.cases.replace(self.cases.get() + 1);
         let folder = self.folder.path().join(case.to_string());
-        let durability = if case % 2 == 0 { Durability::Full } else { Durability::Relaxed };
+        let durability = if case.is_multiple_of(2) { Durability::Full } else { Durability::Relaxed };
         let played = self.runtime.block_on(play(Subject::all(folder.clone(), durability), operations));
         std::fs::remove_dir_all(folder).expect("what was closed can be removed");
         played
@@ -80,7 +80,7 @@ async fn play(mut subjects: Vec<Subject>, operations: &[Operation]) -> Result<()
             let expected = expected.get_or_insert_with(|| answer.clone());
             if answer != *expected {
                 return Err(format!(
-                    "step {step}, {operation:?}: memory answers {expected:?}, {} answers {answer:?}",
+                    "step {step}, {operation:?}: memory answers\n{expected}\n{} answers\n{answer}",
                     subject.name()
                 ));
             }

@@ -83,13 +83,21 @@ pub enum FolderError {
     #[error(transparent)]
     Unreadable(#[from] OpenError),
     /// It is damaged.
-    #[error("{} damages, the first of them: {}", damages.len(), damages[0])]
+    #[error("{}", told(damages))]
     Damaged {
         /// What is wrong, in the order of the log; at least one.
         damages: Vec<FolderDamage>,
         /// What else was found.
         report: Box<FolderReport>,
     },
+}
+
+fn told(damages: &[FolderDamage]) -> String {
+    match damages {
+        [] => "damaged".to_owned(),
+        [only] => only.to_string(),
+        [first, rest @ ..] => format!("{first}, and {} more", rest.len()),
+    }
 }
 
 /// Counts bytes, and tells of it.

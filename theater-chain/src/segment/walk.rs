@@ -67,10 +67,11 @@ fn resume<'a>(bytes: &'a [u8], header: &SegmentHeader, extent: &mut Extent) -> O
 fn proves_itself(rest: &[u8], header: &SegmentHeader, record: &Record<'_>) -> bool {
     match record {
         Record::Event { form, header: event, hash: claimed, payload } => {
-            let here = *form != Form::Inline
-                || (event.payload_len == payload.len() as u64
-                    && event.payload_hash == hash::payload_hash(payload));
-            here && hash::event_hash(event) == *claimed
+            let inline = *form == Form::Inline;
+            // The short hash first: most places are none.
+            hash::event_hash(event) == *claimed
+                && (!inline || event.payload_len == payload.len() as u64)
+                && (!inline || event.payload_hash == hash::payload_hash(payload))
         }
         Record::Mark => record::sealed_mark(rest, &header.store, header.epoch).is_some(),
     }

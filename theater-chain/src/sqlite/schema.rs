@@ -24,7 +24,7 @@ CREATE TABLE store (
     epoch INTEGER NOT NULL,
     -- Whether it closed the file and did not just leave it.
     closed INTEGER NOT NULL,
-    -- The last event when the file was opened or closed: it and those before it are durable.
+    -- The last event when the file was opened, closed or synced apart from a commit: it and those before it are durable.
     durable INTEGER NOT NULL,
     -- CRC-32C of the three, 8 bytes each, little endian.
     crc INTEGER NOT NULL
@@ -56,7 +56,7 @@ pub(super) struct About {
     pub(super) epoch: u32,
     /// Whether it closed the file and did not just leave it.
     pub(super) closed: bool,
-    /// The last event when the file was opened or closed.
+    /// The last event that the file says is durable.
     pub(super) durable: u64,
 }
 

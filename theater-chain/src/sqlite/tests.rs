@@ -95,8 +95,7 @@ async fn nobody_is_told_that_an_event_is_durable_before_it_is_committed() {
 
 #[tokio::test]
 async fn a_store_takes_so_many_bytes_and_no_more_until_they_are_committed() {
-    let mut options = SqliteOptions::default();
-    options.pending = 10_000;
+    let options = SqliteOptions { pending: 10_000, ..SqliteOptions::default() };
     let (store, mut writer, _folder) = open(options);
     let mut written = Written::create(&store, "one");
     assert_eq!(written.append(&store, vec![1; 10_000]), Err(AppendError::Full), "it never fits");
@@ -189,21 +188,28 @@ async fn whoever_waits_for_a_writer_that_panics_is_told() {
 }
 
 #[test]
-fn where_durability_is_relaxed_events_go_into_the_file_itself_soon() {
-    let mut options = SqliteOptions::default();
-    options.durability = Durability::Relaxed;
-    options.sync_interval = Duration::from_millis(1);
-    let (store, mut writer, folder) = open(options);
+fn where_durability_is_relaxed_events_are_synced_soon_after_their_commit() {
+    let options = SqliteOptions {
+        durability: Durability::Relaxed,
+        sync_interval: Duration::from_millis(1),
+        ..SqliteOptions::default()
+    };
+    let (store, writer, folder) = open(options);
+    let synced = || {
+        let connection = Connection::open(folder.path().join(SqliteStore::FILE)).unwrap();
+        connection.query_row("SELECT durable FROM store", [], |row| row.get::<_, u64>(0)).unwrap()
+    };
+    assert_eq!(synced(), 0);
     let mut written = Written::create(&store, "one");
-    written.append(&store, vec![7; 100_000]).unwrap();
-    writer.step();
-    let len = || std::fs::metadata(folder.path().join(SqliteStore::FILE)).map(|file| file.len()).unwrap();
-    let before = len();
     let writing = std::thread::spawn(move || writer.run());
-    while len() < before + 100_000 {
-        std::thread::sleep(Duration::from_millis(1));
+    for last in 1..4 {
+        while synced() < last {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        written.append(&store, "x").unwrap();
     }
     store.shared.lock().closing = true;
     store.shared.wake.notify_all();
     writing.join().unwrap();
+    assert_eq!(synced(), 4);
 }

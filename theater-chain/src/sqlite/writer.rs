@@ -50,6 +50,7 @@ pub(super) struct Writer {
 /// What the writer wakes up for.
 enum Due {
     Write,
+    Sync,
     Checkpoint,
     End,
 }
@@ -65,6 +66,7 @@ impl Writer {
         loop {
             let step = match self.wait() {
                 Due::Write => self.step(),
+                Due::Sync => self.sync(),
                 Due::Checkpoint => self.checkpoint(),
                 Due::End => {
                     self.end();
@@ -92,7 +94,10 @@ impl Writer {
         let mut state = self.shared.lock();
         loop {
             let left = self.sync_at.map(|at| at.saturating_duration_since(Instant::now()));
-            if self.pages >= PAGES || left.is_some_and(|left| left.is_zero()) {
+            if left.is_some_and(|left| left.is_zero()) {
+                return Due::Sync;
+            }
+            if self.pages >= PAGES {
                 return Due::Checkpoint;
             }
             if !self.batch.is_empty() || !state.queue.is_empty() {
@@ -143,9 +148,29 @@ impl Writer {
         Step::Wrote
     }
 
-    /// Syncs SQLite's log and moves what is in it into the file itself, as far as no reader needs it where it is.
+    /// Syncs what was committed without, with one more commit, that says how far it goes.
+    pub(super) fn sync(&mut self) -> Step {
+        let about = About { epoch: self.shared.epoch, closed: false, durable: self.shared.lock().committed };
+        let synced = self
+            .connection
+            .pragma_update(None, "synchronous", "FULL")
+            .and_then(|()| about.write(&self.connection));
+        let relaxed = self.connection.pragma_update(None, "synchronous", "NORMAL");
+        self.sync_at = None;
+        self.pages += FEWEST;
+        match synced.and(relaxed) {
+            Ok(()) => Step::Wrote,
+            Err(error) if fault::is_passing(&error) => {
+                self.sync_at = Some(Instant::now() + self.shared.options.retry_delay);
+                Step::Idle
+            }
+            Err(error) => self.fail("sync", &error),
+        }
+    }
+
+    /// Moves what is in SQLite's log into the file itself, as far as no reader needs it where it is.
     pub(super) fn checkpoint(&mut self) -> Step {
-        (self.pages, self.sync_at) = (0, None);
+        self.pages = 0;
         match self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
             Ok(()) => Step::Wrote,
             // The log just grows; what is in it is there.

@@ -1,7 +1,7 @@
 //! Two processes and one store. A test runs itself again as the other process.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::Arc;
@@ -36,6 +36,10 @@ impl Other {
             .expect("a program that runs can be run again");
         let says = BufReader::new(child.stderr.take().expect("it was asked for"));
         (Self(child), Says(says))
+    }
+
+    fn go_on(&mut self) {
+        self.0.stdin.as_mut().expect("it was asked for").write_all(&[1]).expect("it listens");
     }
 
     fn kill(mut self) {
@@ -103,8 +107,11 @@ async fn a_second_process_is_refused_as_the_log_refuses_it_and_may_read() {
 /// Chains that the other process writes to, in turns.
 const CHAINS: u64 = 5;
 
+/// Events that it writes while one copy is taken.
+const AT_ONCE: u64 = 1_000;
+
 /// Copies that are taken of the files.
-const COPIES: usize = 12;
+const COPIES: u64 = 12;
 
 /// What SQLite's log says of itself, which changes when the log begins anew.
 fn generation(file: &Path) -> Vec<u8> {
@@ -128,11 +135,15 @@ fn copy(from: &Path, to: &Path) -> bool {
 #[tokio::test]
 async fn a_copy_of_the_files_taken_at_any_moment_has_all_that_was_durable_and_no_hole() {
     // The same in both processes.
-    let chains: Vec<_> = (0..CHAINS).map(|n| chain(&n.to_string(), 40_000)).collect();
+    let length = COPIES * AT_ONCE / CHAINS;
+    let chains: Vec<_> = (0..CHAINS).map(|n| chain(&n.to_string(), length)).collect();
     if let Some(folder) = other_process() {
         let (store, _) = open(&folder).unwrap();
         for seq in 0..chains[0].len() {
-            store.ready().await.unwrap();
+            if (seq as u64 * CHAINS).is_multiple_of(AT_ONCE) && std::io::stdin().read(&mut [0]).unwrap() == 0
+            {
+                return;
+            }
             for chain in &chains {
                 match seq.checked_sub(1) {
                     None => store.create(chain[seq].clone()),
@@ -140,7 +151,7 @@ async fn a_copy_of_the_files_taken_at_any_moment_has_all_that_was_durable_and_no
                 }
                 .unwrap();
             }
-            if seq % 20 == 0 {
+            if seq % 20 == 19 {
                 store.until_durable(store.accepted()).await.unwrap();
                 eprintln!("{}", store.accepted());
             }
@@ -150,30 +161,38 @@ async fn a_copy_of_the_files_taken_at_any_moment_has_all_that_was_durable_and_no
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(SqliteStore::FILE);
     let name = "process::a_copy_of_the_files_taken_at_any_moment_has_all_that_was_durable_and_no_hole";
-    let (other, mut says) = Other::run(name, folder.path());
-    let told = Arc::new(AtomicU64::new(says.next().unwrap()));
+    let (mut other, says) = Other::run(name, folder.path());
+    let told = Arc::new(AtomicU64::new(0));
     let telling = Arc::clone(&told);
     let listening = std::thread::spawn(move || says.for_each(|lsn| telling.store(lsn, Ordering::Release)));
-
-    let (mut taken, mut generations) = (Vec::new(), Vec::new());
-    while taken.len() < COPIES {
-        let to = folder.path().join(format!("copy-{}", taken.len()));
-        fs::create_dir_all(&to).unwrap();
-        let durable = told.load(Ordering::Acquire);
-        if copy(&file, &to.join(SqliteStore::FILE)) {
-            generations.push(generation(&file));
-            taken.push((to, durable));
-        }
-        // Copies of different moments.
-        while told.load(Ordering::Acquire) < durable + 1_000 {
+    let until = |lsn: u64| {
+        while told.load(Ordering::Acquire) < lsn {
             assert!(!listening.is_finished(), "the other process has ended");
             std::thread::sleep(Duration::from_millis(1));
         }
+    };
+
+    let (mut taken, mut generations) = (Vec::new(), Vec::new());
+    for copies in 0..COPIES {
+        let to = folder.path().join(format!("copy-{copies}"));
+        fs::create_dir_all(&to).unwrap();
+        other.go_on();
+        // A few of these, so that the copy is taken among them.
+        until(copies * AT_ONCE + 100);
+        let durable = loop {
+            let durable = told.load(Ordering::Acquire);
+            if copy(&file, &to.join(SqliteStore::FILE)) {
+                break durable;
+            }
+        };
+        generations.push(generation(&file));
+        taken.push((to, durable));
+        until((copies + 1) * AT_ONCE);
     }
     other.kill();
     listening.join().unwrap();
     generations.dedup();
-    assert!(generations.len() > 1, "events went from the log into the file meanwhile");
+    assert!(generations.len() > 1, "the log never began anew: nothing went from it into the file meanwhile");
 
     for (copy, durable) in taken {
         let (store, recovery) = open(&copy).unwrap();

@@ -80,3 +80,19 @@ fn a_header_is_what_is_hashed() {
         assert_eq!(*hash::event_hash(&hash::decode_header(&header).unwrap()).as_bytes(), found);
     }
 }
+
+#[test]
+fn the_questions_of_the_page_are_answered() {
+    let folder = super::closed(&[super::chain("one", 40)]);
+    let connection = Connection::open(folder.path().join(SqliteStore::FILE)).unwrap();
+    let page = include_str!("../../../docs/sqlite.md");
+    let sql = page.split("```sql\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let questions: Vec<_> = sql.split(';').filter(|question| !question.trim().is_empty()).collect();
+    let answers = questions.iter().map(|question| {
+        let mut statement = connection.prepare(question).unwrap();
+        let rows = statement.query_map([], |_| Ok(())).unwrap();
+        rows.map(Result::unwrap).count()
+    });
+    let kinds = EventKind::ALL.len();
+    assert_eq!(answers.collect::<Vec<_>>(), [20, kinds.min(40)]);
+}

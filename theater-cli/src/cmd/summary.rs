@@ -21,6 +21,8 @@ pub(super) struct Records {
     pub(super) tally: Result<Tally, Failure>,
     /// `None` where nobody asked for them.
     pub(super) written: Option<Result<(), Failure>>,
+    /// Whether all of it is durable, and the store is closed.
+    pub(super) kept: Result<(), Failure>,
 }
 
 /// What there is to say at the end.
@@ -53,6 +55,8 @@ impl Outcome {
     /// The code of the whole. A record that was asked for and is missing weighs more than how the run went.
     pub(super) fn exit(&self, asked: &Asked) -> Exit {
         if self.records.tally.is_err()
+            || self.records.kept.is_err()
+            || asked.store.is_some()
             || matches!(self.records.written, Some(Err(_)))
             || asked.output.is_some()
         {
@@ -91,6 +95,7 @@ impl Outcome {
     /// What went wrong with the run itself, the weightiest first.
     fn errors(&self) -> impl Iterator<Item = &anyhow::Error> {
         let failures = [
+            self.records.kept.as_ref().err(),
             self.records.tally.as_ref().err(),
             self.records.written.as_ref().and_then(|written| written.as_ref().err()),
         ];

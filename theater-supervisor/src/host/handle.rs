@@ -128,6 +128,16 @@ impl SupervisorHandle {
         self.inner.ask(|reply| Command::Count { reply }).await.ok_or_else(ended)
     }
 
+    /// [`which_children`](Self::which_children) and [`count_children`](Self::count_children) of one moment: nothing
+    /// changes in between, as it may between two calls.
+    ///
+    /// # Errors
+    /// Only that the supervisor has ended.
+    pub async fn list_and_count(&self) -> Result<(Vec<ChildView>, ChildCounts), ChildError> {
+        self.alive()?;
+        self.inner.ask(|reply| Command::ListAndCount { reply }).await.ok_or_else(ended)
+    }
+
     /// A reference to the child that is this actor.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ fn every_test_that_the_threat_model_names_exists() {
         text.len() > 30 && text.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit())
     };
     let names: Vec<&str> = page.split('`').skip(1).step_by(2).filter(is_name).collect();
-    assert!(names.len() > 20, "{names:?}");
+    assert!(names.len() >= 20, "{names:?}");
     for name in names {
         assert!(
             code.contains(&format!("fn {name}(")),

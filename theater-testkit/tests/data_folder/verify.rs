@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use theater_chain::vfs::Vfs;
 use theater_chain::{
     Chain, ChainErrorKind, ChainStore, FolderDamage, FolderError, FolderReport, LogOptions, LogReader, Lsn,
-    OpenError, SegmentedStore, verify_anchor, verify_folder, verify_folder_on,
+    OpenError, SegmentedStore, hash, repair, verify_anchor, verify_folder, verify_folder_on,
 };
-use theater_core::{EventKind, EventRange};
+use theater_core::{ChainEvent, EventKind, EventRange};
 use theater_testkit::disk::SimDisk;
 
 use crate::world::{World, actor};
@@ -28,7 +28,7 @@ fn segments(world: &World) -> Vec<String> {
 }
 
 fn blob(world: &World) -> String {
-    world.disk.names().into_iter().find(|name| name.starts_with("blobs/")).unwrap()
+    world.disk.names().into_iter().find(|name| name.starts_with("blobs/")).expect("it lived")
 }
 
 #[test]
@@ -68,6 +68,8 @@ fn every_damage_is_named_with_its_event_and_its_actor() {
     world.disk.rot(&names[0], 64 + 200, 1);
     world.disk.rot(&names[1], 64 + 200, 1);
     world.disk.rot(&blob(&world), 5, 1);
+    let told = verify(&world.disk).unwrap_err().to_string();
+    assert!(told.contains(&names[0]) && told.ends_with("and 2 more"), "{told}");
     let damages = damages(&world.disk);
     let files: Vec<_> = damages.iter().map(|damage| damage.damage.file.as_str()).collect();
     assert_eq!(files, [names[0].as_str(), &names[1], &blob(&world)]);
@@ -118,14 +120,14 @@ fn a_last_segment_that_was_closed_and_is_missing_is_named_and_not_opened() {
 
 /// The head of a chain that was remembered is not found in what is on the disk now.
 fn assert_only_a_remembered_head_tells(world: &World) {
-    let report = verify(&world.disk).unwrap();
+    let report = verify(&world.disk).expect("a sound log");
     assert!(report.events < world.events.len() as u64);
     let remembered = world.chains[0].head();
-    let reader = LogReader::open_on(world.vfs()).unwrap();
-    let events = reader.read_places(remembered.chain_id, EventRange::ALL).unwrap();
+    let reader = LogReader::open_on(world.vfs()).expect("a sound log");
+    let events = reader.read_places(remembered.chain_id, EventRange::ALL).expect("it began long before");
     let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
     assert!(theater_chain::verify(&events).is_ok());
-    let error = verify_anchor(&events, remembered.length, remembered.hash).unwrap_err();
+    let error = verify_anchor(&events, remembered.length, remembered.hash).expect_err("it was longer");
     assert!(matches!(error.kind, ChainErrorKind::Cut { .. }), "{error}");
 }
 
@@ -244,4 +246,68 @@ fn a_folder_without_a_log_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let error = verify_folder(folder.path(), |_, _| ()).unwrap_err();
     assert!(matches!(error, FolderError::Unreadable(OpenError::NoLog { .. })), "{error}");
+}
+
+/// A log with an event that was changed after it was sealed, which stores do not look at: checksums and sidecar fit.
+fn with_wrong_event(wrong: impl FnOnce(&mut ChainEvent)) -> World {
+    let mut world = World::new();
+    world.create();
+    world.append(0, "before");
+    let before = world.chains[0].head();
+    let mut event = world.chains[0].append(EventKind::CALL, "sealed".into(), 3_000);
+    wrong(&mut event);
+    world.store().append(before, event.clone()).expect("a store does not verify");
+    world.events.push((Lsn(3), event));
+    world.close();
+    world
+}
+
+fn seal(event: &mut ChainEvent) {
+    event.hash = hash::event_hash(&event.header);
+}
+
+#[test]
+fn an_event_that_is_not_as_it_was_sealed_is_named_although_every_checksum_fits() {
+    type Wrong = fn(&mut ChainEvent);
+    let cases: [(&str, Wrong); 6] = [
+        ("the payload is not what was sealed", |event| event.payload = "forged".into()),
+        ("the header is not what was sealed", |event| event.header.time += 1),
+        ("the header is not what was sealed", |event| event.hash.0[0] ^= 1),
+        ("epoch 0 after epoch 1", |event| {
+            event.header.epoch = 0;
+            seal(event);
+        }),
+        ("the genesis event is the first and only the first", |event| {
+            event.header.kind = EventKind::GENESIS;
+            seal(event);
+        }),
+        ("the payload is not what was stored", |event| {
+            event.payload = vec![1; 70_000].into();
+            event.header.payload_len = 70_000;
+            seal(event);
+        }),
+    ];
+    for (what, wrong) in cases {
+        let world = with_wrong_event(wrong);
+        let damages = damages(&world.disk);
+        assert_eq!(damages.len(), 1, "{damages:?}");
+        assert_eq!((damages[0].damage.what.as_str(), damages[0].lsn), (what, Some(Lsn(3))));
+        assert_eq!(damages[0].actor, Some(actor(0)), "{what}");
+        let plan = repair::plan_on(&world.disk).unwrap();
+        repair::apply_on(&world.disk, &plan).unwrap();
+        assert_eq!(verify(&world.disk).unwrap().last, Lsn(2), "{what}");
+    }
+}
+
+#[test]
+fn a_chain_that_has_not_the_id_of_its_genesis_event_is_named() {
+    let mut world = World::new();
+    let (_, mut genesis) = Chain::genesis(crate::world::genesis(0), 1, 1);
+    genesis.header.chain_id.0[0] ^= 1;
+    seal(&mut genesis);
+    world.store().create(genesis).unwrap();
+    world.close();
+    let damages = damages(&world.disk);
+    assert_eq!(damages.len(), 1, "{damages:?}");
+    assert_eq!(damages[0].damage.what, "the chain's id is not that of its genesis event");
 }

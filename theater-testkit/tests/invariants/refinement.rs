@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use proptest::prelude::{ProptestConfig, proptest};
+use proptest::prelude::proptest;
 use theater_core::{ActorError, ActorId, ActorRuntime, Authority, ExitReason, SpawnRequest, StopMode};
 use theater_supervisor::{ChildError, ChildState, SupervisorHandle, Verdict};
 use theater_testkit::log::What;
@@ -14,8 +14,13 @@ use theater_testkit::otp::{
 use theater_testkit::{MockRuntime, Program, StartOutcome, StopBehaviour};
 use tokio::runtime::Runtime;
 
+use crate::config;
+
 /// Longer than any grace in the scenarios, and far shorter than their period.
 const LONG: Duration = Duration::from_secs(40);
+
+/// The grace of a child in the scenarios that has one.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Plays scenarios on `SupervisorHost` over the mock runtime.
 struct DriverPlayer {
@@ -56,9 +61,23 @@ impl DriverPlayer {
     fn call(&self, work: impl Future<Output = Verdict> + Send + 'static) -> Verdict {
         self.tokio.block_on(async {
             let call = tokio::spawn(work);
-            self.mock.advance(LONG).await.unwrap();
+            self.pass().await;
             call.await.unwrap()
         })
+    }
+
+    /// Lets time pass until nothing is being done with any child. One crash may lead to as many restarts of a group as
+    /// the intensity allows, each of which waits out the grace of every stubborn child.
+    async fn pass(&self) {
+        self.mock.advance(LONG).await.unwrap();
+        while self.is_at_work().await {
+            self.mock.advance(GRACE).await.unwrap();
+        }
+    }
+
+    async fn is_at_work(&self) -> bool {
+        let children = self.handle.which_children().await.unwrap_or_default();
+        children.iter().any(|view| matches!(view.state, ChildState::Starting | ChildState::Stopping))
     }
 
     fn start(&self, plan: &ChildPlan) -> Verdict {
@@ -96,7 +115,7 @@ impl DriverPlayer {
         };
         self.tokio.block_on(async {
             self.mock.crash_together(&actors, reason);
-            self.mock.advance(LONG).await.unwrap();
+            self.pass().await;
         });
         OpResult::Ok
     }
@@ -258,8 +277,44 @@ fn the_recorded_scenarios_go_the_same_way_through_the_driver() {
     }
 }
 
+/// Every restart of the group waits out the grace of two stubborn children, and four of them fail.
+#[test]
+fn a_crash_whose_restarts_take_longer_than_any_one_grace_goes_the_same_way_through_the_driver() {
+    let child = |id, plan: &[Start], stubborn| ChildPlan {
+        id,
+        restart: otp::Restart::Permanent,
+        shutdown: otp::Shutdown::After(5_000),
+        child_type: otp::ChildType::Worker,
+        significant: false,
+        plan: plan.to_vec(),
+        stubborn,
+    };
+    let late = child(4, &[Start::Ignore, Start::Error, Start::Error, Start::Error], false);
+    let ops = [Op::StartChild(late), Op::Crash(2, Exit::Boom)];
+    let scenario = Scenario {
+        n: 0,
+        flags: Flags {
+            strategy: otp::Strategy::OneForAll,
+            intensity: 5,
+            period: 3_600,
+            auto_shutdown: otp::AutoShutdown::Never,
+        },
+        children: vec![
+            child(1, &[Start::Ok], true),
+            child(2, &[Start::Ok], false),
+            child(3, &[Start::Ok, Start::Error], true),
+        ],
+        init: InitOutcome::Ok,
+        init_events: Vec::new(),
+        steps: ops.iter().map(Step::after_the_end).collect(),
+    };
+    let scenario = otp::model(&scenario, None);
+    assert_eq!(scenario.steps.len(), 2);
+    agrees(&scenario).unwrap_or_else(|difference| panic!("{difference}"));
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+    #![proptest_config(config())]
 
     #[test]
     fn random_scenarios_go_the_same_way_through_the_driver(scenario in otp::strategy::scenarios()) {

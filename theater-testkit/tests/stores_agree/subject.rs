@@ -1,5 +1,6 @@
 //! The stores, and what they answer.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,28 @@ pub(super) enum Answer {
     Heard(Vec<Tailed>),
     Everything(Vec<(ChainId, Option<Head>, Vec<ChainEvent>)>),
     Done,
+}
+
+/// Short enough to see where two differ.
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Events(Ok(events)) => f.write_str(&events.iter().map(brief).collect::<String>()),
+            Self::Heard(told) => told.iter().try_for_each(|told| match told {
+                Tailed::Event(lsn, event) => write!(f, "{lsn}:{}", brief(event)),
+                other => write!(f, "{other:?} "),
+            }),
+            Self::Everything(chains) => chains.iter().try_for_each(|(chain, head, events)| {
+                writeln!(f, "{chain}, {head:?}: {}", events.iter().map(brief).collect::<String>())
+            }),
+            other => write!(f, "{other:?}"),
+        }
+    }
+}
+
+fn brief(event: &ChainEvent) -> String {
+    let hash = event.hash.to_string();
+    format!("#{} {} ({} bytes) ", event.header.seq, &hash[..8], event.payload.len())
 }
 
 enum Store {

@@ -66,6 +66,8 @@ pub(super) struct Past {
     pub(super) incarnation: Incarnation,
     /// How the last life ended; `None` if the chain does not say.
     pub(super) ended: Option<ExitReason>,
+    /// Whether the last life is one that was brought back.
+    revived: bool,
     /// Where the last life began.
     pub(super) started_at: Option<u64>,
     /// Where the life began whose children it has: being brought back ends none of them.
@@ -110,6 +112,7 @@ impl Past {
             bytes: genesis.payload.len() as u64,
             incarnation: Incarnation(0),
             ended: None,
+            revived: false,
             started_at: None,
             family_since: 0,
             first: None,
@@ -173,6 +176,7 @@ impl Past {
     fn started(&mut self, seq: u64, started: Started) {
         (self.incarnation, self.ended, self.started_at) = (started.incarnation, None, Some(seq));
         (self.callback, self.init_at) = (None, None);
+        self.revived = started.revived;
         if !started.revived {
             (self.host_since, self.group_restart, self.family_since) = (None, None, seq);
             self.restarted_at = None;
@@ -197,7 +201,9 @@ impl Past {
             self.host_since = None;
         }
         (self.callback, self.init_at) = (None, None);
-        self.ended = Some(exited.reason);
+        // A life that was to go on and did not begin changes nothing: the next try goes on from the same place.
+        let not_begun = self.revived && matches!(exited.reason, ExitReason::StartFailed { .. });
+        self.ended = Some(if not_begun { ExitReason::RuntimeEnded } else { exited.reason });
     }
 
     fn called(&mut self, seq: u64, call: Accepted) {
@@ -273,6 +279,13 @@ impl Past {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The first event whose payload is needed to bring the actor back: those before it may be pruned.
+    pub(super) fn needed_from(&self) -> u64 {
+        let state = self.rerun_from.map_or(self.good_at, |from| from.min(self.good_at));
+        let firsts = [self.pending.keys().next().copied(), self.callback, self.init_at, self.host_since];
+        firsts.into_iter().flatten().fold(state, u64::min)
     }
 
     /// Whether the call that was interrupted is a message: then it is handled again, from the first record of its host calls on with what
@@ -406,6 +419,7 @@ mod tests {
         let first = chain.write(EventKind::LOG, log.clone());
         chain.write(EventKind::LOG, log);
         assert_eq!(chain.past.interrupted(), Some(first));
+        assert!(chain.past.needed_from() < first, "the state and the message are needed too");
         chain.start(2, Origin::LastGood);
         assert_eq!(chain.past.interrupted(), None);
     }
