@@ -120,7 +120,7 @@ fn tree() -> Tree {
     let root = tree.spawn(None);
     let child = tree.spawn(Some(root));
     let grandchild = tree.spawn(Some(child));
-    [root, child, grandchild].map(|n| tree.work(n));
+    [root, child, grandchild].into_iter().for_each(|n| tree.work(n));
     tree.end(child, grandchild);
     tree.end(root, child);
     tree
