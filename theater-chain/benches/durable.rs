@@ -76,7 +76,8 @@ fn durable(folder: &Path) {
 
 #[cfg(feature = "sqlite")]
 fn sqlite_store(folder: &Path) -> Option<Arc<dyn ChainStore>> {
-    let (store, _) = theater_chain::SqliteStore::open(folder, theater_chain::SqliteOptions::default()).ok()?;
+    let (store, _) =
+        theater_chain::SqliteStore::open(folder, theater_chain::SqliteOptions::default()).ok()?;
     Some(Arc::new(store))
 }
 
@@ -252,7 +253,10 @@ fn many(folder: &Path) {
     let took = begun.elapsed().as_secs_f64();
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     println!("| verified on {cores} cores | {took:.2} |");
-    println!("\nverify: {:.2} million events per second and core, files included", MANY as f64 / took / 1e6 / cores as f64);
+    println!(
+        "\nverify: {:.2} million events per second and core, files included",
+        MANY as f64 / took / 1e6 / cores as f64
+    );
     black_box(report);
 }
 
