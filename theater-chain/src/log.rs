@@ -36,7 +36,6 @@ use theater_core::{ChainEvent, ChainId, EventRange};
 use tokio::sync::{oneshot, watch};
 
 use crate::chain::Head;
-use crate::hash;
 use crate::store::error::{check_append, check_genesis};
 use crate::store::{
     AppendError, ChainReader, ChainStore, Durability, Lsn, Poisoned, PruneError, PruneReport, ReadError,
@@ -143,9 +142,6 @@ impl Shared {
     }
 
     fn take(&self, state: &mut State, event: ChainEvent) -> Result<(), AppendError> {
-        // What another version wrote could not be read back.
-        hash::check_supported(&event.header)
-            .map_err(|_| AppendError::NotSealedOntoHead { seq: event.header.seq })?;
         let lsn = state.take(&event, &self.options)?;
         self.accepted.store(lsn, Ordering::Release);
         if self.tails.is_followed() {
