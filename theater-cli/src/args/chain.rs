@@ -29,7 +29,7 @@ pub(crate) enum ChainCommand {
     Import(ImportArgs),
     /// Remove what old events say; their hashes stay, so that the chains verify
     ///
-    /// Without a running app only trees that are over are pruned: what another one would need to go on stays.
+    /// What an app would need to go on stays.
     Prune(PruneArgs),
 }
 

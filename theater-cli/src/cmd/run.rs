@@ -69,7 +69,7 @@ pub(crate) async fn run(args: RunArgs, verbose: u8) -> Result<Exit, Failure> {
 }
 
 /// The system's clock, in nanoseconds since the Unix epoch.
-pub(super) fn now() -> u64 {
+fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
