@@ -1,8 +1,10 @@
 //! `theater run`: start an app, show what happens, end it well.
 //!
+//! - `begin` goes on with the tree that there was, or starts a new one.
 //! - `setup` opens the data folder, and makes the runtime over it.
 //! - `records` reads what was recorded when the tree has ended, and closes the store.
 
+mod begin;
 mod records;
 mod setup;
 
@@ -12,7 +14,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
 use theater_chain::Poisoned;
-use theater_core::{ActorError, ActorInfo, ActorRuntime, ChainId, ExitReason, SpawnRequest};
+use theater_core::{ActorError, ActorRuntime, ChainId, ExitReason};
 use theater_wasm::WasmRuntime;
 
 use crate::app::App;
@@ -28,6 +30,7 @@ use crate::signals::{Signal, Signals};
 use crate::style;
 
 use super::summary::Outcome;
+pub(super) use begin::NotBegun;
 
 /// Runs the app until its root actor has ended.
 pub(crate) async fn run(args: RunArgs, verbose: u8) -> Result<Exit, Failure> {
@@ -60,13 +63,6 @@ pub(crate) async fn run(args: RunArgs, verbose: u8) -> Result<Exit, Failure> {
     let begun = Instant::now();
     let asked = Asked::default();
     Run { app, args, data, runtime, signals, printer, control, server, before, begun, asked }.finish().await
-}
-
-/// Starts the root actor.
-async fn start_root(runtime: &WasmRuntime, app: &App, fresh: bool) -> Result<ActorInfo, ActorError> {
-    // There is nothing yet that an earlier root could be gone on with.
-    let _ = fresh;
-    runtime.spawn(SpawnRequest::new(None, app.manifest.clone())).await
 }
 
 /// The system's clock, in nanoseconds since the Unix epoch.
@@ -114,7 +110,7 @@ pub(super) enum Ended {
     /// The root actor ran, and ended.
     Root(ExitReason),
     /// It did not come to run.
-    NotStarted(ActorError),
+    NotStarted(Box<NotBegun>),
     /// Somebody did not want to wait any longer.
     Abandoned,
 }
@@ -162,7 +158,7 @@ impl Run {
         let runtime = self.runtime.clone();
         let mut exits = runtime.exits(None);
         let app = self.app.clone();
-        let mut spawn = std::pin::pin!(start_root(&runtime, &app, self.args.fresh));
+        let mut spawn = std::pin::pin!(begin::root(&runtime, &app, self.args.fresh, self.args.json));
         let mut starting = true;
         let ended = loop {
             tokio::select! {
@@ -174,10 +170,12 @@ impl Run {
                         self.control.started(root.id);
                     }
                     // An app that has nothing more to do than its `init` is no failure.
-                    Err(ActorError::StartFailed { reason: reason @ ExitReason::Completed { .. } }) => {
+                    Err(NotBegun::Start(ActorError::StartFailed {
+                        reason: reason @ ExitReason::Completed { .. },
+                    })) => {
                         break Ended::Root(reason);
                     }
-                    Err(error) => break Ended::NotStarted(error),
+                    Err(error) => break Ended::NotStarted(Box::new(error)),
                 },
                 Some(exit) = exits.next() => break Ended::Root(exit.reason),
                 signal = self.signals.next() => {

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use theater_chain::ChainStore;
+use theater_chain::{ChainStore, PrunePolicy};
 use theater_core::event::payload::{self, Genesis};
 use theater_core::{
     ActorError, ActorId, ActorInfo, ActorRuntime, ActorStatus as Phase, Authority, Bytes, EventRange,
@@ -98,15 +98,31 @@ impl Control {
                     self.0.runtime.request(actor, data).await.map_err(|error| not_answered(&error))?;
                 Ok(Answer::Answered { actor, data: BASE64.encode(answer) })
             }
-            Operation::Prune { .. } => Err(Refusal::new(
-                RefusalKind::Unsupported,
-                "a running app cannot be pruned; stop it first, and prune the data folder then",
-            )),
+            Operation::Prune { older_than_ms, keep_last, actors } => {
+                let older_than = older_than_ms.map(Duration::from_millis);
+                self.prune(&PrunePolicy { older_than, keep_last }, &actors).await
+            }
             Operation::Stop => {
                 self.0.stop.notify_one();
                 Ok(Answer::Stopping { stopping: true })
             }
         }
+    }
+
+    async fn prune(&self, policy: &PrunePolicy, actors: &[String]) -> Result<Answer, Refusal> {
+        let mut ids = Vec::with_capacity(actors.len());
+        for actor in actors {
+            ids.push(self.find(actor).await?);
+        }
+        let reports = self.0.runtime.prune(&ids, policy).await.map_err(|error| {
+            Refusal::new(RefusalKind::Unsupported, theater_core::error::with_causes(&error))
+        })?;
+        let pruned = reports.iter().filter(|(_, report)| report.events > 0);
+        Ok(Answer::Pruned {
+            chains: pruned.count() as u64,
+            pruned_events: reports.iter().map(|(_, report)| report.events).sum(),
+            pruned_bytes: reports.iter().map(|(_, report)| report.bytes).sum(),
+        })
     }
 
     fn durable(&self) -> Result<Durable, Refusal> {

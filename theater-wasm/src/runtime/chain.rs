@@ -69,6 +69,12 @@ impl ChainLog {
         (writer.stored.length, writer.bytes)
     }
 
+    /// So many bytes of payloads were pruned.
+    pub(super) fn forget(&self, bytes: u64) {
+        let mut writer = lock(&self.writer);
+        writer.bytes = writer.bytes.saturating_sub(bytes);
+    }
+
     pub(super) fn id(&self) -> ChainId {
         lock(&self.writer).stored.chain_id
     }

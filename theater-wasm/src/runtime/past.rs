@@ -136,8 +136,8 @@ impl Past {
     pub(super) fn take(&mut self, event: &ChainEvent) -> Result<(), PastError> {
         let seq = event.header.seq;
         self.length = seq + 1;
-        self.bytes += event.header.payload_len;
-        if event.payload.is_empty() && event.header.payload_len > 0 {
+        self.bytes += event.payload.len() as u64;
+        if event.is_pruned() {
             // It was pruned, which what is needed here never is.
             return Ok(());
         }

@@ -22,6 +22,7 @@ use super::rerun::{RerunError, Subject};
 use super::spawn::{Resolved, Unregister};
 use super::{Inner, WasmRuntime};
 use crate::script::{History, Script};
+pub(super) use plan::history;
 use plan::{Plan, Planned};
 
 /// Why nothing was brought back. Nothing was started, and nothing was written.

@@ -113,7 +113,7 @@ impl Plan {
 }
 
 /// Which actor has which chain.
-pub(super) async fn history(inner: &Inner) -> Result<History, ReviveError> {
+pub(in crate::runtime) async fn history(inner: &Inner) -> Result<History, ReviveError> {
     let reader: Arc<dyn ChainReader> = Arc::clone(&inner.store) as Arc<dyn ChainReader>;
     let mut chains = HashMap::new();
     for chain in reader.chains().await? {
