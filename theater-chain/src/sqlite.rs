@@ -37,6 +37,7 @@ use crate::store::{
     AppendError, ChainReader, ChainStore, Durability, Lsn, Poisoned, PruneError, PruneReport, ReadError,
     RetireError, Tail, Tails,
 };
+use crate::vfs;
 
 use read::Pool;
 use remove::{Prune, Removal};
@@ -176,7 +177,7 @@ impl SqliteStore {
 
     /// The store, and the writer that somebody has to run.
     fn without_thread(folder: &Path, options: SqliteOptions) -> Result<(Self, Writer, Recovery), OpenError> {
-        std::fs::create_dir_all(folder)
+        vfs::make_durable_folder(folder)
             .map_err(|error| OpenError::io("make the folder", &folder.display().to_string(), error))?;
         let lock = log::lock(folder)?;
         let path = folder.join(Self::FILE);
