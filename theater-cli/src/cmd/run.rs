@@ -41,8 +41,12 @@ pub(crate) async fn run(args: RunArgs, verbose: u8) -> Result<Exit, Failure> {
         PendingFile::probe(path).with_context(|| cannot_write(path)).or_exit(Exit::Io)?;
     }
     // From here on the tree is ended before the process is.
-    let signals = Signals::listen().context("could not listen for signals").or_exit(Exit::NotStarted)?;
-    let data = setup::store(&app, &args).await?;
+    let mut signals = Signals::listen().context("could not listen for signals").or_exit(Exit::NotStarted)?;
+    let data = tokio::select! {
+        data = setup::store(&app, &args) => data?,
+        // What is read or repaired there can take long. To leave in the middle of it does as little harm as a loss of power.
+        signal = signals.next() => return Ok(signal.exit()),
+    };
     let runtime = setup::runtime(&app, &args, &data)?;
     match setup::tell(&data, args.json) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(Exit::BrokenPipe),
