@@ -82,10 +82,8 @@ fn the_python_verifier_of_the_format_page_agrees_with_ours() {
     let pruned = theater_core::event::payload::Pruned { before: 2, events: 1, bytes: 3 };
     let mut events = events.to_vec();
     let pruned = theater_core::event::payload::encode(&pruned);
-    events.extend([
-        chain.append(EventKind::LOG, "two".into(), 4),
-        chain.append(EventKind::PRUNED, pruned, 5),
-    ]);
+    events
+        .extend([chain.append(EventKind::LOG, "two".into(), 4), chain.append(EventKind::PRUNED, pruned, 5)]);
     let export = |events: &[theater_core::ChainEvent], file| {
         let mut export = Vec::new();
         theater_chain::jsonl::write_events(&mut export, actor, events).unwrap();
