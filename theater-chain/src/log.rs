@@ -36,7 +36,6 @@ use theater_core::{ChainEvent, ChainId, EventRange};
 use tokio::sync::{oneshot, watch};
 
 use crate::chain::Head;
-use crate::hash;
 use crate::store::error::{check_append, check_genesis};
 use crate::store::{
     AppendError, ChainReader, ChainStore, Durability, Lsn, Poisoned, PruneError, PruneReport, ReadError,
@@ -143,9 +142,6 @@ impl Shared {
     }
 
     fn take(&self, state: &mut State, event: ChainEvent) -> Result<(), AppendError> {
-        // What another version wrote could not be read back.
-        hash::check_supported(&event.header)
-            .map_err(|_| AppendError::NotSealedOntoHead { seq: event.header.seq })?;
         let lsn = state.take(&event, &self.options)?;
         self.accepted.store(lsn, Ordering::Release);
         if self.tails.is_followed() {
@@ -187,7 +183,7 @@ pub struct SegmentedStore {
     shared: Arc<Shared>,
     threads: Mutex<threads::Threads>,
     /// Keeps other processes out.
-    _lock: Option<std::fs::File>,
+    lock: Mutex<Option<std::fs::File>>,
 }
 
 impl SegmentedStore {
@@ -200,8 +196,8 @@ impl SegmentedStore {
         let vfs = RealVfs::new(folder)
             .map_err(|error| OpenError::io("make the folder", &folder.display().to_string(), error))?;
         let lock = open::lock(folder)?;
-        let (mut store, recovery) = Self::open_on(Arc::new(vfs), options)?;
-        store._lock = Some(lock);
+        let (store, recovery) = Self::open_on(Arc::new(vfs), options)?;
+        *store.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
         Ok((store, recovery))
     }
 
@@ -213,7 +209,7 @@ impl SegmentedStore {
         let (shared, recovery) = open::open(vfs, options)?;
         let threads = threads::Threads::start(&shared)
             .map_err(|error| OpenError::io("start the thread that writes", state::FOLDER, error))?;
-        Ok((Self { shared, threads: Mutex::new(threads), _lock: None }, recovery))
+        Ok((Self { shared, threads: Mutex::new(threads), lock: Mutex::default() }, recovery))
     }
 
     /// The head of a chain, without waiting for anything.
@@ -222,13 +218,17 @@ impl SegmentedStore {
         self.shared.lock().chains.get(&chain).map(|chain| chain.head)
     }
 
-    /// Writes what waits, and closes the log so that the next start need not look for a torn end. Nothing more is taken then. Other
-    /// processes are kept out until the store is dropped, which closes it too, and keeps errors to itself.
+    /// Writes what waits, and closes the log so that the next start need not look for a torn end. Nothing more is taken then,
+    /// others may open the log, and what was taken can still be read. Dropping the store does the same, and keeps errors to itself.
     ///
     /// # Errors
     /// If the store has failed, or cannot write what waits.
     pub fn close(&self) -> Result<(), Poisoned> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner).stop(&self.shared)
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let stopped = threads.stop(&self.shared);
+        // Nothing of this store writes any more.
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        stopped
     }
 }
 
@@ -315,6 +315,9 @@ impl ChainStore for Shared {
     }
 
     async fn prune(&self, chain: ChainId, before: u64) -> Result<PruneReport, PruneError> {
+        if self.lock().closing {
+            return Err(closed().into());
+        }
         if !self.has_threads() {
             return remove::prune(self, chain, before);
         }
@@ -324,6 +327,9 @@ impl ChainStore for Shared {
     }
 
     async fn retire(&self, head: Head) -> Result<(), RetireError> {
+        if self.lock().closing {
+            return Err(closed().into());
+        }
         if !self.has_threads() {
             return remove::retire(self, head);
         }

@@ -3,6 +3,7 @@
 //! - `state` takes events: it knows heads and what waits, and touches no file.
 //! - `writer` is the only one that changes the file: what waits becomes one transaction.
 //! - `schema` is what the file looks like; `open` verifies one before it trusts it.
+//! - `remove` is the part of the writer that prunes and retires.
 //! - `read` gives events back, to the store and to a [`SqliteReader`] in another process.
 //! - `export` makes such a file of any store.
 
@@ -12,6 +13,7 @@ mod open;
 mod options;
 mod read;
 mod reader;
+mod remove;
 mod schema;
 mod state;
 #[cfg(test)]
@@ -26,15 +28,19 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use theater_core::{ChainEvent, ChainId, EventRange};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::chain::Head;
-use crate::hash;
 use crate::log::{self, OpenError, Recovery};
 use crate::store::error::{check_append, check_genesis};
-use crate::store::{AppendError, ChainReader, ChainStore, Durability, Lsn, Poisoned, ReadError, Tail, Tails};
+use crate::store::{
+    AppendError, ChainReader, ChainStore, Durability, Lsn, Poisoned, PruneError, PruneReport, ReadError,
+    RetireError, Tail, Tails,
+};
+use crate::vfs;
 
 use read::Pool;
+use remove::{Prune, Removal};
 use state::State;
 use writer::Writer;
 
@@ -69,14 +75,15 @@ impl Shared {
     }
 
     fn fail(&self, failed: Poisoned) {
-        self.lock().failed.get_or_insert(failed);
+        let mut state = self.lock();
+        state.failed.get_or_insert(failed);
+        // Whoever waits for one hears that nobody answers.
+        state.jobs.clear();
+        drop(state);
         self.progressed();
     }
 
     fn take(&self, state: &mut State, event: ChainEvent) -> Result<(), AppendError> {
-        // What another version wrote could not be read back.
-        hash::check_supported(&event.header)
-            .map_err(|_| AppendError::NotSealedOntoHead { seq: event.header.seq })?;
         let followed = self.tails.is_followed().then(|| event.clone());
         let lsn = state.take(event, self.options.pending)?;
         self.accepted.store(lsn, Ordering::Release);
@@ -144,7 +151,7 @@ pub struct SqliteStore {
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Keeps other processes out.
-    _lock: std::fs::File,
+    lock: Mutex<Option<std::fs::File>>,
 }
 
 impl SqliteStore {
@@ -170,11 +177,11 @@ impl SqliteStore {
 
     /// The store, and the writer that somebody has to run.
     fn without_thread(folder: &Path, options: SqliteOptions) -> Result<(Self, Writer, Recovery), OpenError> {
-        std::fs::create_dir_all(folder)
+        vfs::make_durable_folder(folder)
             .map_err(|error| OpenError::io("make the folder", &folder.display().to_string(), error))?;
         let lock = log::lock(folder)?;
         let path = folder.join(Self::FILE);
-        let open::Opened { connection, state, recovery } = open::open(&path, Self::FILE, &options)?;
+        let open::Opened { connection, state, recovery, leftover } = open::open(&path, Self::FILE, &options)?;
         let shared = Arc::new(Shared {
             options,
             epoch: recovery.epoch,
@@ -185,8 +192,8 @@ impl SqliteStore {
             tails: Tails::default(),
             pool: Pool::new(&path, Self::FILE.to_owned()),
         });
-        let writer = Writer::new(Arc::clone(&shared), connection);
-        Ok((Self { shared, writer: Mutex::new(None), _lock: lock }, writer, recovery))
+        let writer = Writer::new(Arc::clone(&shared), connection, leftover);
+        Ok((Self { shared, writer: Mutex::new(None), lock: Mutex::new(Some(lock)) }, writer, recovery))
     }
 
     /// The head of a chain, without waiting for anything.
@@ -195,8 +202,8 @@ impl SqliteStore {
         self.shared.lock().chains.get(&chain).map(|known| known.head)
     }
 
-    /// Writes what waits, and closes the file. Nothing more is taken then. Other processes are kept out until the store is dropped, which
-    /// closes it too, and keeps errors to itself.
+    /// Writes what waits, and closes the file. Nothing more is taken then, others may open the file, and what was taken can still be read.
+    /// Dropping the store does the same, and keeps errors to itself.
     ///
     /// # Errors
     /// If the store has failed, or cannot write what waits.
@@ -209,6 +216,8 @@ impl SqliteStore {
         self.shared.wake.notify_all();
         // If it panicked it has said so.
         let _ = writer.join();
+        // Nothing of this store writes any more.
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
         let state = self.shared.lock();
         if let Some(failed) = &state.failed {
             return Err(failed.clone());
@@ -238,18 +247,27 @@ impl ChainReader for SqliteStore {
         let (number, range, waiting) = {
             let state = self.shared.lock();
             let known = state.chains.get(&chain).ok_or(ReadError::UnknownChain { chain })?;
+            if known.retired {
+                return Err(ReadError::Retired { chain });
+            }
             let range = range.within(usize::try_from(known.head.length).unwrap_or(usize::MAX));
             let range = range.start as u64..range.end as u64;
             let waiting = known.waiting.iter().filter(|waiting| range.contains(&waiting.event.header.seq));
             (known.number, range.clone(), waiting.map(Arc::clone).collect::<Vec<_>>())
         };
-        // What does not wait was committed, and does not change.
+        // What does not wait was committed, and does not change but for payloads that go.
         let committed = range.start..range.end - waiting.len() as u64;
         let mut events = Vec::with_capacity(usize::try_from(range.end - range.start).unwrap_or(0));
         if !committed.is_empty() {
             let file = &self.shared.pool.file;
             let read = |connection: &_| read::events(connection, file, (number, chain), committed);
-            events.extend(self.shared.pool.with(read)?.into_iter().map(|(_, event)| event));
+            match self.shared.pool.with(read) {
+                Ok(read) => events.extend(read.into_iter().map(|(_, event)| event)),
+                Err(_) if self.shared.lock().chains.get(&chain).is_some_and(|known| known.retired) => {
+                    return Err(ReadError::Retired { chain });
+                }
+                Err(error) => return Err(error),
+            }
         }
         events.extend(waiting.iter().map(|waiting| waiting.event.clone()));
         Ok(events)
@@ -276,8 +294,11 @@ impl ChainStore for SqliteStore {
     fn append(&self, expected: Head, event: ChainEvent) -> Result<Head, AppendError> {
         let chain = expected.chain_id;
         let mut state = self.shared.lock();
-        let actual = state.chains.get(&chain).ok_or(AppendError::UnknownChain { chain })?.head;
-        check_append(actual, expected, &event)?;
+        let known = state.chains.get(&chain).ok_or(AppendError::UnknownChain { chain })?;
+        if known.retired {
+            return Err(AppendError::Retired { chain });
+        }
+        check_append(known.head, expected, &event)?;
         let head = Head::after(&event);
         self.shared.take(&mut state, event)?;
         Ok(head)
@@ -317,5 +338,17 @@ impl ChainStore for SqliteStore {
 
     fn tail(&self) -> Tail {
         self.shared.tails.follow()
+    }
+
+    async fn prune(&self, chain: ChainId, before: u64) -> Result<PruneReport, PruneError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.ask(Removal::Prune(Prune::new(chain, before), reply))?;
+        answer.await.unwrap_or_else(|_| Err(self.shared.gone().into()))
+    }
+
+    async fn retire(&self, head: Head) -> Result<(), RetireError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.ask(Removal::Retire(head, reply))?;
+        answer.await.unwrap_or_else(|_| Err(self.shared.gone().into()))
     }
 }

@@ -126,7 +126,8 @@ pub(crate) fn of_run(data: Option<&Path>, manifest: &Path) -> PathBuf {
 
 /// Makes the folder, so that what is wrong with it shows before anything else is done.
 pub(crate) fn make(folder: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(folder)
+    theater_chain::vfs::RealVfs::new(folder)
+        .map(drop)
         .map_err(|error| explain::system("make the data folder", folder, error))
         .with_context(|| format!("could not use the data folder {}", folder.display()))
         .or_exit(Exit::Data)

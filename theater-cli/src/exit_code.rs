@@ -72,7 +72,7 @@ impl Exit {
             Self::Refused => "no such actor, or it did not take or answer the message",
             Self::Bug => "internal error: a bug of theater",
             Self::Interrupted => "run: interrupted with Ctrl-C",
-            Self::BrokenPipe => "run: the reader of standard output went away",
+            Self::BrokenPipe => "the reader of standard output went away",
             Self::Terminated => "run: asked to end with SIGTERM",
         }
     }

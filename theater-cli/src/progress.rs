@@ -11,7 +11,6 @@ pub(crate) struct Progress(ProgressBar);
 /// What is counted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Unit {
-    Actors,
     Bytes,
     Events,
 }
@@ -25,12 +24,22 @@ impl Progress {
         let bar = ProgressBar::with_draw_target(Some(all), ProgressDrawTarget::stderr_with_hz(10));
         let template = match unit {
             Unit::Bytes => "{msg} {bar:30} {bytes} of {total_bytes}, {eta} left",
-            Unit::Actors => "{msg} {bar:30} {human_pos} of {human_len} actors, {eta} left",
             Unit::Events => "{msg} {bar:30} {human_pos} of {human_len} events, {eta} left",
         };
         let style = ProgressStyle::with_template(template).expect("the template is one of those above");
         bar.set_style(style);
         bar.set_message(what);
+        Self(bar)
+    }
+
+    /// Begins something of which nobody knows how long it takes.
+    pub(crate) fn spin(what: &'static str) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+        bar.set_message(what);
+        bar.enable_steady_tick(std::time::Duration::from_millis(100));
         Self(bar)
     }
 

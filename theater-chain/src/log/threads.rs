@@ -4,6 +4,7 @@ use std::io;
 use std::sync::mpsc;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use super::writer::{Step, Writer};
 use super::{Job, Jobs, Shared, housekeeping};
@@ -92,13 +93,22 @@ enum Due {
 
 fn write(shared: &Shared, mut writer: Writer) {
     let mut unmarked = false;
+    // When what was written has to be on the disk, where the write itself does not see to that.
+    let mut sync_at = None;
     loop {
-        let step = match wait(shared, unmarked) {
+        let step = match wait(shared, unmarked, sync_at) {
             Due::Write => {
                 unmarked = true;
-                writer.step()
+                let step = writer.step();
+                if shared.options.durability != Durability::Full && sync_at.is_none() {
+                    sync_at = Some(Instant::now() + shared.options.sync_interval);
+                }
+                step
             }
-            Due::Sync => writer.sync(),
+            Due::Sync => {
+                sync_at = None;
+                writer.sync()
+            }
             Due::Mark => {
                 unmarked = false;
                 writer.mark()
@@ -127,10 +137,14 @@ fn write(shared: &Shared, mut writer: Writer) {
 }
 
 /// Waits until there is something to do.
-fn wait(shared: &Shared, unmarked: bool) -> Due {
-    let relaxed = shared.options.durability != Durability::Full;
+fn wait(shared: &Shared, unmarked: bool, sync_at: Option<Instant>) -> Due {
     let mut state = shared.lock();
     loop {
+        // Before there is more to write: else it would never come under load.
+        let left = sync_at.map(|at| at.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Due::Sync;
+        }
         if !state.chunks.is_empty() || !state.writing.is_empty() {
             return Due::Write;
         }
@@ -138,11 +152,10 @@ fn wait(shared: &Shared, unmarked: bool) -> Due {
             return Due::End;
         }
         state.writer_waits = true;
-        let unsynced = relaxed && state.synced != state.written;
-        let (limit, then) = match (unsynced, unmarked) {
-            (true, _) => (Some(shared.options.sync_interval), Due::Sync),
-            (false, true) => (Some(shared.options.mark_delay), Due::Mark),
-            (false, false) => (None, Due::Mark),
+        let (limit, then) = match (left, unmarked) {
+            (Some(left), _) => (Some(left), Due::Sync),
+            (None, true) => (Some(shared.options.mark_delay), Due::Mark),
+            (None, false) => (None, Due::Mark),
         };
         let timed_out;
         (state, timed_out) = match limit {
@@ -156,5 +169,46 @@ fn wait(shared: &Shared, unmarked: bool) -> Due {
         if timed_out && state.chunks.is_empty() && !state.closing {
             return then;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use theater_core::EventKind;
+
+    use super::*;
+    use crate::log::{LogOptions, SegmentedStore};
+    use crate::store::ChainStore;
+    use crate::vfs::RealVfs;
+    use crate::{Chain, Lsn};
+
+    #[test]
+    fn where_durability_is_relaxed_events_are_synced_in_time_though_more_are_written_all_the_while() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = LogOptions::default();
+        options.durability = Durability::Relaxed;
+        // Much longer than there is ever nothing to write, and long before the first segment is full, which syncs it as well.
+        options.sync_interval = Duration::from_millis(300);
+        let vfs = RealVfs::new(folder.path()).unwrap();
+        let (store, _) = SegmentedStore::open_on(Arc::new(vfs), options).unwrap();
+        let (mut chain, genesis) = Chain::genesis("busy".into(), store.epoch(), 1);
+        store.create(genesis).unwrap();
+        let begun = Instant::now();
+        let synced = |store: &SegmentedStore| store.shared.lock().synced;
+        let mut before = 0;
+        for _ in 0..3 {
+            while synced(&store) == before {
+                assert!(begun.elapsed() < Duration::from_secs(10), "event {} is not synced", before + 1);
+                let head = chain.head();
+                store.append(head, chain.append(EventKind::LOG, "x".into(), 2)).unwrap();
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            before = synced(&store);
+        }
+        assert!(store.accepted() > Lsn(before), "it was written to all the while");
+        let segments = store.shared.lock().segments.len();
+        assert_eq!(segments, 1, "nothing else synced it");
     }
 }

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use theater_core::ChainId;
 
 use super::read::{self, PATIENCE};
-use super::schema::About;
+use super::schema::{About, RETIRED};
 use super::state::{Known, State};
 use super::{SqliteOptions, fault, schema};
 use crate::chain::Head;
@@ -20,6 +20,8 @@ pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) state: State,
     pub(super) recovery: Recovery,
+    /// Retired chains of which there are events.
+    pub(super) leftover: Vec<i64>,
 }
 
 /// Opens the file, makes it if there is none, and begins a new term. The caller keeps other processes out.
@@ -32,11 +34,13 @@ pub(super) fn open(path: &Path, file: &str, options: &SqliteOptions) -> Result<O
     // What is refused, or has failed, stays as it is. Closing in good order moves everything into the file before.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(told("open"))?;
     let there = schema::recognize(&connection, file)?;
-    let (state, before) = if there {
+    let Loaded { state, events, leftover, before } = if there {
         check(&connection, file)?;
         load(&connection, file)?
     } else {
-        (State { next: 1, ..State::default() }, About { epoch: 0, closed: true, durable: 0 })
+        let (state, before) =
+            (State { next: 1, ..State::default() }, About { epoch: 0, closed: true, durable: 0 });
+        Loaded { state, events: 0, leftover: Vec::new(), before }
     };
     settings(&connection).map_err(told("set up"))?;
     let journal: String = connection
@@ -62,7 +66,7 @@ pub(super) fn open(path: &Path, file: &str, options: &SqliteOptions) -> Result<O
         connection.pragma_update(None, "synchronous", "NORMAL").map_err(told("set up"))?;
     }
     let recovery = Recovery {
-        events: state.lsn,
+        events,
         chains: state.order.len(),
         segments: 0,
         epoch,
@@ -71,7 +75,7 @@ pub(super) fn open(path: &Path, file: &str, options: &SqliteOptions) -> Result<O
         cut: None,
         rebuilt: Vec::new(),
     };
-    Ok(Opened { connection, state, recovery })
+    Ok(Opened { connection, state, recovery, leftover })
 }
 
 /// Every commit is synced from now on, until a store says otherwise.
@@ -80,6 +84,8 @@ fn settings(connection: &Connection) -> rusqlite::Result<()> {
     // Where a sync of the system does not reach the disk itself.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
+    // What was pruned or retired is not to be found in the file either.
+    connection.pragma_update(None, "secure_delete", true)?;
     // By the writer, which notices when it fails.
     connection.pragma_update(None, "wal_autocheckpoint", 0)
 }
@@ -92,19 +98,46 @@ fn check(connection: &Connection, file: &str) -> Result<(), OpenError> {
     if found == "ok" { Ok(()) } else { Err(fault::damage(file, None, found).into()) }
 }
 
-/// What is there: every chain without a gap, its last event as it was written, and no place of the store's order empty.
-fn load(connection: &Connection, file: &str) -> Result<(State, About), OpenError> {
+/// What is there.
+struct Loaded {
+    state: State,
+    /// Events of chains that were not retired.
+    events: u64,
+    leftover: Vec<i64>,
+    before: About,
+}
+
+/// What is there: every chain without a gap, its last event as it was written, and no place of the store's order empty but for what
+/// was retired.
+fn load(connection: &Connection, file: &str) -> Result<Loaded, OpenError> {
     let told = |error: rusqlite::Error| fault::open("read", file, &error);
     let before = About::read(connection).map_err(told)?;
     let before = before
         .ok_or_else(|| fault::damage(file, None, "the checksum of its one row about itself is another"))?;
-    let (events, last): (u64, u64) = connection
+    let (rows, last): (u64, u64) = connection
         .query_row("SELECT count(*), coalesce(max(lsn), 0) FROM event NOT INDEXED", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
         .map_err(told)?;
-    if events != last {
-        let what = format!("the last event of the store is {last}, but there are {events}");
+    let chains = chains(connection, file)?;
+    let mut lengths = lengths(connection, file)?;
+    let indexed: u64 = lengths.values().map(|length| length.count).sum();
+    let (mut retired, mut leftover) = ((0, 0), Vec::new());
+    for (number, _, head) in &chains {
+        let Some(head) = head else { continue };
+        retired.0 += head.length;
+        if let Some(length) = lengths.remove(number) {
+            retired.1 += length.count;
+            leftover.push(*number);
+        }
+    }
+    let events = rows.saturating_sub(retired.1);
+    // Retired events may have been the last; then the row about the file says which that was.
+    let last = if retired.0 > 0 { last.max(before.durable) } else { last };
+    if events + retired.0 != last {
+        let gone =
+            if retired.0 > 0 { format!(" and {} of retired chains", retired.0) } else { String::new() };
+        let what = format!("the last event of the store is {last}, but there are {events}{gone}");
         return Err(fault::damage(file, None, what).into());
     }
     if last < before.durable {
@@ -114,22 +147,20 @@ fn load(connection: &Connection, file: &str) -> Result<(State, About), OpenError
         );
         return Err(fault::damage(file, None, what).into());
     }
-    let mut lengths = lengths(connection, file)?;
-    let indexed: u64 = lengths.values().flatten().sum();
-    let gaps = lengths.values().any(Result::is_err);
-    if !gaps && indexed != events {
-        let what = format!("there are {events} events, and {indexed} in their index");
+    if indexed != rows && lengths.values().all(Length::is_whole) {
+        let what = format!("there are {rows} events, and {indexed} in their index");
         return Err(fault::damage(file, None, what).into());
     }
     let mut state = State { lsn: last, committed: last, next: 1, ..State::default() };
-    let mut statement = connection.prepare("SELECT number, id FROM chain ORDER BY number").map_err(told)?;
-    let mut rows = statement.query([]).map_err(told)?;
-    while let Some(row) = rows.next().map_err(told)? {
-        let (number, chain) = (row.get(0).map_err(told)?, schema::chain_id(row, 1).map_err(told)?);
-        let length = lengths.remove(&number).unwrap_or(Ok(0));
-        let head = head(connection, file, (number, chain), length)?;
-        state.order.push(chain);
-        state.chains.insert(chain, Known { number, head, waiting: Default::default() });
+    for (number, chain, last) in chains {
+        let known = match last {
+            Some(head) => Known { retired: true, ..Known::new(number, head) },
+            None => {
+                state.order.push(chain);
+                Known::new(number, head(connection, file, (number, chain), lengths.remove(&number))?)
+            }
+        };
+        state.chains.insert(chain, known);
         state.next = number + 1;
     }
     match lengths.keys().next() {
@@ -139,23 +170,45 @@ fn load(connection: &Connection, file: &str) -> Result<(State, About), OpenError
             format!("there are events of a chain {number}, which is not there"),
         )
         .into()),
-        None => Ok((state, before)),
+        None => Ok(Loaded { state, events, leftover, before }),
     }
 }
 
-/// How many events each chain has, by its number; what is wrong with it, if there is a gap.
-type Lengths = FxHashMap<i64, Result<u64, String>>;
+/// Every chain: its number, its id, and its last head if it was retired.
+fn chains(connection: &Connection, file: &str) -> Result<Vec<(i64, ChainId, Option<Head>)>, OpenError> {
+    let told = |error: rusqlite::Error| fault::open("read", file, &error);
+    let sql = format!("SELECT number, id, {RETIRED} FROM chain ORDER BY number");
+    let mut statement = connection.prepare(&sql).map_err(told)?;
+    let mut rows = statement.query([]).map_err(told)?;
+    let mut chains = Vec::new();
+    while let Some(row) = rows.next().map_err(told)? {
+        let chain = schema::chain_id(row, 1).map_err(told)?;
+        chains.push((row.get(0).map_err(told)?, chain, schema::retired(row, 2, file, chain)?));
+    }
+    Ok(chains)
+}
 
-fn lengths(connection: &Connection, file: &str) -> Result<Lengths, OpenError> {
+/// How many events a chain has, and which.
+#[derive(Debug, Clone, Copy)]
+struct Length {
+    count: u64,
+    first: u64,
+    last: u64,
+}
+
+impl Length {
+    fn is_whole(&self) -> bool {
+        self.first == 0 && self.last == self.count - 1
+    }
+}
+
+/// The lengths of all chains that have events, by their number.
+fn lengths(connection: &Connection, file: &str) -> Result<FxHashMap<i64, Length>, OpenError> {
     let told = |error: rusqlite::Error| fault::open("read", file, &error);
     let sql = "SELECT chain, count(*), min(seq), max(seq) FROM event GROUP BY chain";
     let mut statement = connection.prepare(sql).map_err(told)?;
     let lengths = statement.query_map([], |row| {
-        let (number, count, first, last): (i64, u64, u64, u64) =
-            (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-        let whole = first == 0 && last == count - 1;
-        let gap = || format!("there are {count} events, from {first} to {last}: one is missing");
-        Ok((number, if whole { Ok(count) } else { Err(gap()) }))
+        Ok((row.get(0)?, Length { count: row.get(1)?, first: row.get(2)?, last: row.get(3)? }))
     });
     lengths.and_then(Iterator::collect).map_err(told)
 }
@@ -164,12 +217,16 @@ fn head(
     connection: &Connection,
     file: &str,
     chain: (i64, ChainId),
-    length: Result<u64, String>,
+    length: Option<Length>,
 ) -> Result<Head, OpenError> {
     let damage = |what: String| OpenError::from(fault::damage(file, Some(chain.1), what));
-    let length = length.map_err(damage)?;
-    let last = length.checked_sub(1).ok_or_else(|| damage("it has no events".to_owned()))?;
-    match read::events(connection, file, chain, last..length) {
+    let length = length.ok_or_else(|| damage("it has no events".to_owned()))?;
+    let Length { count, first, last } = length;
+    if !length.is_whole() {
+        let what = format!("there are {count} events, from {first} to {last}: one is missing");
+        return Err(damage(what));
+    }
+    match read::events(connection, file, chain, last..count) {
         Ok(events) => {
             let (_, event) = events.last().ok_or_else(|| damage(format!("event {last} is missing")))?;
             Ok(Head::after(event))

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, params};
 use theater_core::{ChainEvent, ChainId};
 
 use super::fault;
-use super::schema::{self, COLUMNS};
+use super::schema::{self, COLUMNS, RETIRED};
+use crate::chain::Head;
 use crate::store::{Lsn, ReadError};
 
 /// Connections that are kept for the next reads.
@@ -87,22 +88,28 @@ pub(super) fn events(
     Ok(events)
 }
 
-/// A chain's number, and how many events it has.
-pub(super) fn find(
-    connection: &Connection,
-    file: &str,
-    chain: ChainId,
-) -> Result<Option<(i64, u64)>, ReadError> {
+/// What there is of a chain.
+pub(super) enum Found {
+    /// Its number, and how many events it has.
+    Events(i64, u64),
+    /// Its last head.
+    Retired(Head),
+}
+
+/// What there is of a chain; `None` if there is no such chain.
+pub(super) fn find(connection: &Connection, file: &str, chain: ChainId) -> Result<Option<Found>, ReadError> {
     let told = |error: rusqlite::Error| fault::read(file, Some(chain), &error);
-    let sql = "SELECT number, (SELECT max(seq) + 1 FROM event WHERE chain = number) FROM chain WHERE id = ?1";
-    let mut statement = connection.prepare_cached(sql).map_err(told)?;
-    let found: Option<(i64, Option<u64>)> = statement
-        .query_row([&chain.as_bytes()[..]], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()
-        .map_err(told)?;
-    let Some((number, length)) = found else { return Ok(None) };
-    match length {
-        Some(length) => Ok(Some((number, length))),
+    let sql = format!(
+        "SELECT number, (SELECT max(seq) + 1 FROM event WHERE event.chain = number), {RETIRED} FROM chain WHERE id = ?1"
+    );
+    let mut statement = connection.prepare_cached(&sql).map_err(told)?;
+    let mut rows = statement.query([&chain.as_bytes()[..]]).map_err(told)?;
+    let Some(row) = rows.next().map_err(told)? else { return Ok(None) };
+    if let Some(head) = schema::retired(row, 2, file, chain)? {
+        return Ok(Some(Found::Retired(head)));
+    }
+    match row.get(1).map_err(told)? {
+        Some(length) => Ok(Some(Found::Events(row.get(0).map_err(told)?, length))),
         None => Err(fault::damage(file, Some(chain), "it has no events").into()),
     }
 }

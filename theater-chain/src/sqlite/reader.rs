@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use theater_core::{ChainEvent, ChainId, EventRange};
 
-use super::read::{self, Pool};
+use super::read::{self, Found, Pool};
 use super::{fault, schema};
 use crate::chain::Head;
 use crate::log::OpenError;
@@ -66,15 +66,18 @@ impl SqliteReader {
     /// Events of a chain, oldest first, each with its place in the store's order. A range beyond the end gives fewer or none.
     ///
     /// # Errors
-    /// [`UnknownChain`](ReadError::UnknownChain); if what is stored cannot be read.
+    /// [`UnknownChain`](ReadError::UnknownChain), [`Retired`](ReadError::Retired); if what is stored cannot be read.
     pub fn read_places(
         &self,
         chain: ChainId,
         range: EventRange,
     ) -> Result<Vec<(Lsn, ChainEvent)>, ReadError> {
         self.at_one_moment(Some(chain), |connection, file| {
-            let found = read::find(connection, file, chain)?;
-            let (number, length) = found.ok_or(ReadError::UnknownChain { chain })?;
+            let (number, length) = match read::find(connection, file, chain)? {
+                Some(Found::Events(number, length)) => (number, length),
+                Some(Found::Retired(_)) => return Err(ReadError::Retired { chain }),
+                None => return Err(ReadError::UnknownChain { chain }),
+            };
             let range = range.within(usize::try_from(length).unwrap_or(usize::MAX));
             read::events(connection, file, (number, chain), range.start as u64..range.end as u64)
         })
@@ -99,7 +102,11 @@ impl SqliteReader {
 impl ChainReader for SqliteReader {
     async fn head(&self, chain: ChainId) -> Result<Option<Head>, ReadError> {
         self.at_one_moment(Some(chain), |connection, file| {
-            let Some((number, length)) = read::find(connection, file, chain)? else { return Ok(None) };
+            let (number, length) = match read::find(connection, file, chain)? {
+                Some(Found::Events(number, length)) => (number, length),
+                Some(Found::Retired(head)) => return Ok(Some(head)),
+                None => return Ok(None),
+            };
             let last = read::events(connection, file, (number, chain), length.saturating_sub(1)..length)?;
             Ok(last.last().map(|(_, event)| Head::after(event)))
         })
@@ -112,7 +119,8 @@ impl ChainReader for SqliteReader {
     async fn chains(&self) -> Result<Vec<ChainId>, ReadError> {
         self.at_one_moment(None, |connection, file| {
             let list = || -> rusqlite::Result<_> {
-                let mut statement = connection.prepare_cached("SELECT id FROM chain ORDER BY number")?;
+                let sql = "SELECT id FROM chain WHERE length IS NULL ORDER BY number";
+                let mut statement = connection.prepare_cached(sql)?;
                 let chains = statement.query_map([], |row| schema::chain_id(row, 0))?;
                 chains.collect()
             };

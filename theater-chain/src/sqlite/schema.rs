@@ -7,6 +7,7 @@ use rusqlite::{Connection, Row, Statement, params};
 use theater_core::{Bytes, ChainEvent, ChainId, EventHash, EventKind};
 
 use super::fault;
+use crate::chain::Head;
 use crate::hash::{self, HEADER_LEN};
 use crate::log::OpenError;
 use crate::store::{Damage, Lsn};
@@ -24,7 +25,7 @@ CREATE TABLE store (
     epoch INTEGER NOT NULL,
     -- Whether it closed the file and did not just leave it.
     closed INTEGER NOT NULL,
-    -- The last event when the file was opened, closed or synced apart from a commit: it and those before it are durable.
+    -- The last event when the file was opened, closed or synced apart from a commit, or a chain was retired: it and those before it are durable.
     durable INTEGER NOT NULL,
     -- CRC-32C of the three, 8 bytes each, little endian.
     crc INTEGER NOT NULL
@@ -32,7 +33,13 @@ CREATE TABLE store (
 CREATE TABLE chain (
     -- In the order of creation.
     number INTEGER PRIMARY KEY,
-    id BLOB NOT NULL UNIQUE
+    id BLOB NOT NULL UNIQUE,
+    -- The head of a chain that was retired; nothing of one that was not. Events of it that are still there are being removed.
+    length INTEGER,
+    hash BLOB,
+    epoch INTEGER,
+    -- CRC-32C of id, length (8 bytes, little endian), hash and epoch (4 bytes, little endian).
+    crc INTEGER
 ) STRICT;
 CREATE TABLE event (
     -- The place in the order of all events, from 1.
@@ -42,6 +49,7 @@ CREATE TABLE event (
     -- The 128 bytes that are hashed: docs/chain-format.md has them.
     header BLOB NOT NULL,
     hash BLOB NOT NULL,
+    -- Empty also where it was pruned.
     payload BLOB NOT NULL,
     -- CRC-32C of lsn (8 bytes, little endian), header, hash and payload: what SQLite does not check.
     crc INTEGER NOT NULL,
@@ -88,6 +96,8 @@ pub(super) const INSERT_CHAIN: &str = "INSERT INTO chain (number, id) VALUES (?1
 
 pub(super) const INSERT_EVENT: &str =
     "INSERT INTO event (lsn, chain, seq, header, hash, payload, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+
+pub(super) const STRIP_EVENT: &str = "UPDATE event SET payload = x'', crc = ?2 WHERE lsn = ?1";
 
 /// Whether there is a store in the file; `false` if there is nothing at all.
 ///
@@ -177,6 +187,54 @@ pub(super) fn insert(
     statement
         .execute(params![lsn, chain, event.header.seq, &header[..], &hash[..], &event.payload[..], crc])
         .map(drop)
+}
+
+/// Makes the row of an event one without a payload, with a statement of [`STRIP_EVENT`].
+pub(super) fn strip(statement: &mut Statement<'_>, lsn: Lsn, event: &ChainEvent) -> rusqlite::Result<()> {
+    let header = hash::encode_header(&event.header);
+    let crc = checksum(lsn.0, &header, event.hash.as_bytes(), &[]);
+    statement.execute(params![lsn.0, crc]).map(drop)
+}
+
+/// Notes that a chain is gone, and what its head was.
+pub(super) fn retire(connection: &Connection, number: i64, head: Head) -> rusqlite::Result<()> {
+    let sql = "UPDATE chain SET length = ?2, hash = ?3, epoch = ?4, crc = ?5 WHERE number = ?1";
+    let hash = &head.hash.as_bytes()[..];
+    connection.execute(sql, params![number, head.length, hash, head.epoch, head_checksum(head)]).map(drop)
+}
+
+fn head_checksum(head: Head) -> u32 {
+    let (length, epoch) = (head.length.to_le_bytes(), head.epoch.to_le_bytes());
+    [head.chain_id.as_bytes(), &length[..], head.hash.as_bytes(), &epoch[..]]
+        .iter()
+        .fold(0, |crc, part| crc32c::crc32c_append(crc, part))
+}
+
+/// The columns that [`retired`] reads.
+pub(super) const RETIRED: &str = "length, hash, epoch, crc";
+
+/// The last head of a chain, from a row that has [`RETIRED`] from this column on; `None` if it was not retired.
+///
+/// # Errors
+/// If it is not as it was written.
+pub(super) fn retired(
+    row: &Row<'_>,
+    from: usize,
+    file: &str,
+    chain: ChainId,
+) -> Result<Option<Head>, Damage> {
+    let read = || -> rusqlite::Result<_> {
+        let Some(length) = row.get::<_, Option<u64>>(from)? else { return Ok(None) };
+        let hash = EventHash(row.get(from + 1)?);
+        let head = Head { chain_id: chain, length, hash, epoch: row.get(from + 2)? };
+        Ok(Some((head, row.get::<_, u32>(from + 3)?)))
+    };
+    match read().map_err(|error| fault::damage(file, Some(chain), format!("its last head: {error}")))? {
+        Some((head, crc)) if crc != head_checksum(head) => {
+            Err(fault::damage(file, Some(chain), "the checksum of its last head is another"))
+        }
+        found => Ok(found.map(|(head, _)| head)),
+    }
 }
 
 /// The event of a row of [`COLUMNS`].

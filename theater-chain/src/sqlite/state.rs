@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use theater_core::{ChainEvent, ChainId};
 
+use super::remove::Job;
 use crate::chain::Head;
 use crate::store::{AppendError, Poisoned};
 
@@ -26,13 +27,24 @@ pub(super) struct Waiting {
 pub(super) struct Known {
     pub(super) number: i64,
     pub(super) head: Head,
+    /// Its head is all that is kept.
+    pub(super) retired: bool,
+    /// Below this position there is nothing to prune.
+    pub(super) pruned: u64,
     /// Its last events, as far as they are not committed.
     pub(super) waiting: VecDeque<Arc<Waiting>>,
+}
+
+impl Known {
+    pub(super) fn new(number: i64, head: Head) -> Self {
+        Self { number, head, retired: false, pruned: 0, waiting: VecDeque::new() }
+    }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) chains: FxHashMap<ChainId, Known>,
+    /// Those that were not retired, in the order of their creation.
     pub(super) order: Vec<ChainId>,
     /// The number of the next chain.
     pub(super) next: i64,
@@ -42,6 +54,8 @@ pub(super) struct State {
     pub(super) committed: u64,
     /// What the writer has not looked at yet.
     pub(super) queue: Vec<Arc<Waiting>>,
+    /// What is to be removed.
+    pub(super) jobs: VecDeque<Job>,
     /// Bytes of all events that wait.
     pub(super) pending: usize,
     pub(super) failed: Option<Poisoned>,
@@ -72,7 +86,7 @@ impl State {
             order.push(head.chain_id);
             let number = *next;
             *next += 1;
-            Known { number, head, waiting: VecDeque::new() }
+            Known::new(number, head)
         });
         let waiting = Arc::new(Waiting { lsn, chain: known.number, event });
         known.head = head;

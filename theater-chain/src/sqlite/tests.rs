@@ -213,3 +213,81 @@ fn where_durability_is_relaxed_events_are_synced_soon_after_their_commit() {
     writing.join().unwrap();
     assert_eq!(synced(), 4);
 }
+
+#[tokio::test]
+async fn a_removal_comes_after_what_was_taken_before_it_and_goes_on_while_events_are_committed() {
+    let (store, mut writer, folder) = open(SqliteOptions::default());
+    let mut written = Written::create(&store, "one");
+    for _ in 0..600 {
+        written.append(&store, "x").unwrap();
+    }
+    let id = written.chain.head().chain_id;
+    let pruning = store.prune(id, u64::MAX);
+    let retiring = store.retire(written.chain.head());
+    tokio::pin!(pruning, retiring);
+    assert!(waits(pruning.as_mut()) && waits(retiring.as_mut()));
+    assert_eq!(writer.remove(false), Step::Idle, "the events are not committed yet");
+    assert_eq!(writer.step(), Step::Wrote);
+    // The first part of the one, then all of the other, then what is left of the one.
+    assert_eq!((writer.remove(false), writer.remove(false)), (Step::Wrote, Step::Wrote));
+    assert!(waits(pruning.as_mut()));
+    assert_eq!(retiring.await, Ok(()));
+    assert_eq!(writer.remove(false), Step::Wrote);
+    assert_eq!(pruning.await, Err(PruneError::Retired { chain: id }));
+
+    let other = Written::create(&store, "two");
+    while in_file(&folder) > 0 {
+        assert_eq!(writer.remove(false), Step::Wrote);
+    }
+    assert_eq!((writer.step(), in_file(&folder)), (Step::Wrote, 1));
+    other.check(&store).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_removed_on_a_full_disk_is_refused_and_still_there() {
+    let (store, mut writer, _folder) = open(SqliteOptions::default());
+    let mut written = Written::create(&store, "one");
+    written.append(&store, vec![7; 50]).unwrap();
+    writer.step();
+    let pages: u64 = writer.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    writer.connection.pragma_update(None, "max_page_count", pages).unwrap();
+    written.append(&store, vec![7; 50_000]).unwrap();
+    let head = written.chain.head();
+    let retiring = store.retire(head);
+    tokio::pin!(retiring);
+    assert!(waits(retiring.as_mut()));
+    assert_eq!((writer.step(), writer.remove(true)), (Step::Stalled, Step::Wrote));
+    assert!(matches!(retiring.await, Err(RetireError::Write(_))));
+    written.append(&store, "it is not gone").unwrap();
+    written.check(&store).await;
+
+    // What was committed before can go.
+    let pruning = store.prune(head.chain_id, u64::MAX);
+    tokio::pin!(pruning);
+    assert!(waits(pruning.as_mut()));
+    assert_eq!(
+        (writer.step(), writer.remove(true), writer.remove(true)),
+        (Step::Stalled, Step::Wrote, Step::Wrote)
+    );
+    assert_eq!(pruning.await, Ok(PruneReport { events: 1, bytes: 50 }));
+}
+
+#[tokio::test]
+async fn a_removal_that_fails_fails_the_store_and_all_that_wait_are_told() {
+    let (store, mut writer, _folder) = open(SqliteOptions::default());
+    let mut written = Written::create(&store, "one");
+    written.append(&store, "stays").unwrap();
+    writer.step();
+    writer.connection.pragma_update(None, "query_only", true).unwrap();
+    let head = written.chain.head();
+    let (retiring, pruning) = (store.retire(head), store.prune(head.chain_id, 2));
+    tokio::pin!(retiring, pruning);
+    assert!(waits(retiring.as_mut()) && waits(pruning.as_mut()));
+    assert_eq!(writer.remove(false), Step::Failed);
+    let failed = ChainStore::durable(&store).unwrap_err();
+    assert_eq!(failed.operation, "retire a chain in");
+    assert_eq!(retiring.await, Err(RetireError::Poisoned(failed.clone())));
+    assert_eq!(pruning.await, Err(PruneError::Poisoned(failed.clone())));
+    assert_eq!(store.prune(head.chain_id, 2).await, Err(PruneError::Poisoned(failed)));
+    written.check(&store).await;
+}

@@ -16,7 +16,7 @@ use crate::store::{Durability, Poisoned};
 const PAGES: usize = 1_000;
 
 /// Bytes of a page.
-const PAGE: usize = 4_096;
+pub(super) const PAGE: usize = 4_096;
 
 /// Pages that a transaction writes for few events: the ends of the table and of its index, and what is above them.
 const FEWEST: usize = 3;
@@ -37,7 +37,7 @@ pub(super) enum Step {
 /// Writes what waits.
 #[derive(Debug)]
 pub(super) struct Writer {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     pub(super) connection: Connection,
     /// What is being written. It stays until it is committed.
     batch: Vec<Arc<Waiting>>,
@@ -45,6 +45,8 @@ pub(super) struct Writer {
     pages: usize,
     /// When what was committed has to be on the disk, where the commit itself does not see to that.
     sync_at: Option<Instant>,
+    /// Retired chains of which there may be events.
+    pub(super) leftover: Vec<i64>,
 }
 
 /// What the writer wakes up for.
@@ -56,8 +58,8 @@ enum Due {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, connection: Connection) -> Self {
-        Self { shared, connection, batch: Vec::new(), pages: 0, sync_at: None }
+    pub(super) fn new(shared: Arc<Shared>, connection: Connection, leftover: Vec<i64>) -> Self {
+        Self { shared, connection, batch: Vec::new(), pages: 0, sync_at: None, leftover }
     }
 
     /// Writes until the store is closed or has failed.
@@ -65,7 +67,13 @@ impl Writer {
         let on_panic = FailOnPanic(Arc::clone(&self.shared));
         loop {
             let step = match self.wait() {
-                Due::Write => self.step(),
+                Due::Write => match self.step() {
+                    Step::Failed => Step::Failed,
+                    step => match self.remove(step == Step::Stalled) {
+                        Step::Idle | Step::Wrote => step,
+                        worse => worse,
+                    },
+                },
                 Due::Sync => self.sync(),
                 Due::Checkpoint => self.checkpoint(),
                 Due::End => {
@@ -86,6 +94,7 @@ impl Writer {
                 Step::Idle | Step::Wrote => {}
             }
         }
+        self.shared.lock().jobs.clear();
         drop(on_panic);
     }
 
@@ -100,7 +109,11 @@ impl Writer {
             if self.pages >= PAGES {
                 return Due::Checkpoint;
             }
-            if !self.batch.is_empty() || !state.queue.is_empty() {
+            if !self.batch.is_empty()
+                || !state.queue.is_empty()
+                || !state.jobs.is_empty()
+                || !self.leftover.is_empty()
+            {
                 return Due::Write;
             }
             if state.closing {
@@ -116,7 +129,7 @@ impl Writer {
         }
     }
 
-    /// Commits everything that waits.
+    /// Commits all events that wait.
     pub(super) fn step(&mut self) -> Step {
         {
             let mut state = self.shared.lock();
@@ -138,7 +151,7 @@ impl Writer {
             return self.fail("commit events to", &error);
         }
         let bytes: usize = self.batch.iter().map(|waiting| waiting.event.payload.len() + 256).sum();
-        self.pages += FEWEST + bytes.div_ceil(PAGE);
+        self.wrote(bytes.div_ceil(PAGE));
         if self.shared.options.durability != Durability::Full && self.sync_at.is_none() {
             self.sync_at = Some(Instant::now() + self.shared.options.sync_interval);
         }
@@ -157,7 +170,7 @@ impl Writer {
             .and_then(|()| about.write(&self.connection));
         let relaxed = self.connection.pragma_update(None, "synchronous", "NORMAL");
         self.sync_at = None;
-        self.pages += FEWEST;
+        self.wrote(0);
         match synced.and(relaxed) {
             Ok(()) => Step::Wrote,
             Err(error) if fault::is_passing(&error) => {
@@ -197,7 +210,12 @@ impl Writer {
         }
     }
 
-    fn fail(&self, operation: &'static str, error: &rusqlite::Error) -> Step {
+    /// Counts pages of a transaction.
+    pub(super) fn wrote(&mut self, pages: usize) {
+        self.pages += FEWEST + pages;
+    }
+
+    pub(super) fn fail(&self, operation: &'static str, error: &rusqlite::Error) -> Step {
         self.shared.fail(fault::poisoned(operation, &self.shared.pool.file, error));
         Step::Failed
     }

@@ -5,6 +5,7 @@ use std::io;
 use theater_core::{ChainEvent, ChainId};
 
 use crate::chain::Head;
+use crate::hash;
 
 /// A store that has failed takes nothing any more, until it is opened again: what the disk holds of the last writes is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -126,11 +127,11 @@ impl ReadError {
 /// Whether an event can begin a chain.
 ///
 /// # Errors
-/// If it is not a first event, or its payload has another length than was sealed.
+/// If it is not a first event, its payload has another length than was sealed, or it is of a version that could not be read back.
 pub(crate) fn check_genesis(event: &ChainEvent) -> Result<(), AppendError> {
     let header = &event.header;
     let first = header.seq == 0 && header.prev == theater_core::EventHash::ZERO;
-    if first && header.payload_len == event.payload.len() as u64 {
+    if first && header.payload_len == event.payload.len() as u64 && hash::check_supported(header).is_ok() {
         Ok(())
     } else {
         Err(AppendError::NotSealedOntoHead { seq: header.seq })
@@ -149,7 +150,9 @@ pub(crate) fn check_append(actual: Head, expected: Head, event: &ChainEvent) -> 
     let follows =
         (header.chain_id, header.seq, header.prev) == (expected.chain_id, expected.length, expected.hash);
     // What was pruned elsewhere comes as it is.
-    if follows && (header.payload_len == event.payload.len() as u64 || event.is_pruned()) {
+    let whole = header.payload_len == event.payload.len() as u64 || event.is_pruned();
+    // What another version wrote could not be read back.
+    if follows && whole && hash::check_supported(header).is_ok() {
         Ok(())
     } else {
         Err(AppendError::NotSealedOntoHead { seq: header.seq })

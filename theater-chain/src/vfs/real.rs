@@ -14,13 +14,13 @@ pub struct RealVfs {
 }
 
 impl RealVfs {
-    /// The files below `root`, which is made if it does not exist.
+    /// The files below `root`, which is made if it does not exist, so that it survives a loss of power.
     ///
     /// # Errors
     /// What the file system says.
     pub fn new(root: impl Into<PathBuf>) -> io::Result<Self> {
         let root = root.into();
-        fs::create_dir_all(&root)?;
+        make_durable_folder(&root)?;
         Ok(Self { root, read_only: false })
     }
 
@@ -94,6 +94,37 @@ impl Vfs for RealVfs {
     }
 }
 
+/// Makes a folder, with those that it is in, so that it survives a loss of power.
+pub(crate) fn make_durable_folder(path: &Path) -> io::Result<()> {
+    make_folder(path, sync_folder)
+}
+
+fn make_folder(path: &Path, mut sync: impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
+    let mut missing = Vec::new();
+    for folder in path.ancestors().filter(|folder| !folder.as_os_str().is_empty()) {
+        if folder.try_exists()? {
+            break;
+        }
+        missing.push(folder);
+    }
+    fs::create_dir_all(path)?;
+    // A name is durable once the folder that it is in is synced.
+    let mut sync_name = |folder: &Path| match folder.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => sync(Path::new(".")),
+        Some(parent) => sync(parent),
+        None => Ok(()),
+    };
+    if missing.is_empty() && fs::read_dir(path)?.next().is_none() {
+        // Whoever made it may have ended before that.
+        return match sync_name(path) {
+            // It was made by somebody who may do more than we.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            synced => synced,
+        };
+    }
+    missing.into_iter().rev().try_for_each(sync_name)
+}
+
 #[cfg(unix)]
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
@@ -139,5 +170,40 @@ impl VfsFile for RealFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_that_a_new_folder_is_in_is_synced_once_the_new_one_is_there() {
+        let outside = tempfile::tempdir().unwrap();
+        let (upper, lower) = (outside.path().join("upper"), outside.path().join("upper/lower"));
+        let make = || {
+            let mut synced = Vec::new();
+            make_folder(&lower, |folder| {
+                assert!(lower.is_dir(), "there is nothing to sync yet");
+                synced.push(folder.to_owned());
+                Ok(())
+            })
+            .unwrap();
+            synced
+        };
+        assert_eq!(make(), [outside.path(), &upper]);
+        assert_eq!(make(), [&*upper], "whoever made it may have ended before the sync");
+        fs::write(lower.join("lock"), []).unwrap();
+        assert_eq!(make(), [] as [&Path; 0]);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_durable_is_an_error_but_for_one_that_somebody_else_has_made() {
+        let outside = tempfile::tempdir().unwrap();
+        let make = |name: &str| {
+            make_folder(&outside.path().join(name), |_| Err(io::ErrorKind::PermissionDenied.into()))
+        };
+        assert_eq!(make("new").unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        assert!(make("new").is_ok());
     }
 }

@@ -4,6 +4,7 @@ mod damage;
 mod export;
 mod process;
 mod reader;
+mod remove;
 mod sql;
 mod start;
 

@@ -42,6 +42,7 @@ async fn a_chain_goes_on_after_a_start_where_it_ended() {
     append(&store, &[chain("two", 3)]);
     assert_eq!(store.accepted(), Lsn(43));
     store.close().unwrap();
+    drop(store);
     let (store, recovery) = open(folder.path()).unwrap();
     assert_eq!((recovery.events, recovery.chains), (43, 2));
     assert_eq!(all(&store, id(&whole)).await, whole);

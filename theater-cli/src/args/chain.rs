@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Subcommand};
+use clap::{ArgGroup, Args as ClapArgs, Subcommand};
 
 use super::DataArgs;
 use crate::filter::{KindFilter, Moment, Positions};
@@ -29,7 +29,7 @@ pub(crate) enum ChainCommand {
     Import(ImportArgs),
     /// Remove what old events say; their hashes stay, so that the chains verify
     ///
-    /// Without a running app only trees that are over are pruned: what another one would need to go on stays.
+    /// What an app would need to go on stays.
     Prune(PruneArgs),
 }
 
@@ -162,16 +162,17 @@ pub(crate) struct ImportArgs {
 
 /// The arguments of `theater chain prune`.
 #[derive(Debug, ClapArgs)]
+#[command(group(ArgGroup::new("what").required(true).multiple(true)))]
 pub(crate) struct PruneArgs {
     #[command(flatten)]
     pub(crate) data: DataArgs,
 
     /// Only events that are older, such as 7d
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, required_unless_present = "keep_last")]
+    #[arg(long, value_name = "DURATION", group = "what", value_parser = humantime::parse_duration)]
     pub(crate) older_than: Option<Duration>,
 
     /// Not the last N events of a chain
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", group = "what")]
     pub(crate) keep_last: Option<u64>,
 
     /// Only of this actor; may be repeated

@@ -41,10 +41,17 @@ pub(crate) async fn run(args: RunArgs, verbose: u8) -> Result<Exit, Failure> {
         PendingFile::probe(path).with_context(|| cannot_write(path)).or_exit(Exit::Io)?;
     }
     // From here on the tree is ended before the process is.
-    let signals = Signals::listen().context("could not listen for signals").or_exit(Exit::NotStarted)?;
-    let data = setup::store(&app, &args).await?;
+    let mut signals = Signals::listen().context("could not listen for signals").or_exit(Exit::NotStarted)?;
+    let data = tokio::select! {
+        data = setup::store(&app, &args) => data?,
+        // What is read or repaired there can take long. To leave in the middle of it does as little harm as a loss of power.
+        signal = signals.next() => return Ok(signal.exit()),
+    };
     let runtime = setup::runtime(&app, &args, &data)?;
-    setup::tell(&data, args.json).or_exit(Exit::Io)?;
+    match setup::tell(&data, args.json) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(Exit::BrokenPipe),
+        told => told.context("could not write to standard output").or_exit(Exit::Io)?,
+    }
     let before = setup::chains(&data).await?;
     let control = Control::new(&app, &data, runtime.clone());
     // Without it the app can run as well.
@@ -66,7 +73,7 @@ pub(crate) async fn run(args: RunArgs, verbose: u8) -> Result<Exit, Failure> {
 }
 
 /// The system's clock, in nanoseconds since the Unix epoch.
-pub(super) fn now() -> u64 {
+fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -235,12 +242,16 @@ impl Run {
         tokio::spawn(async move { runtime.shutdown().await });
     }
 
-    async fn abandon(&self) -> Exit {
+    async fn abandon(mut self) -> Exit {
         if let Some(path) = &self.args.chain_out {
             output::diagnostic(&format!("warning: left without writing {}", path.display()));
         }
-        if let Err(failed) = self.data.close().await {
-            output::diagnostic(&format!("warning: {failed}"));
+        tokio::select! {
+            closed = self.data.close() => if let Err(failed) = closed {
+                output::diagnostic(&format!("warning: {failed}"));
+            },
+            // A disk may take as long as it likes, and the user need not.
+            _ = self.signals.next() => {}
         }
         self.asked.exit.unwrap_or(Exit::Interrupted)
     }

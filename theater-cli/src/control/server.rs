@@ -21,7 +21,7 @@ mod unix {
     use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
     use tokio::net::{UnixListener, UnixStream};
     use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-    use tokio::task::JoinHandle;
+    use tokio::task::{JoinHandle, JoinSet};
 
     use super::Control;
     use crate::control;
@@ -89,6 +89,7 @@ mod unix {
     async fn listen(listener: UnixListener, control: Control) {
         let clients = Arc::new(Semaphore::new(CLIENTS));
         let bytes = Arc::new(Semaphore::new(BYTES));
+        let turned_away = Arc::new(Semaphore::new(CLIENTS));
         loop {
             let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
@@ -101,12 +102,17 @@ mod unix {
             };
             match Arc::clone(&clients).try_acquire_owned() {
                 Ok(place) => drop(tokio::spawn(serve(stream, control.clone(), Arc::clone(&bytes), place))),
-                Err(_) => drop(tokio::spawn(turn_away(stream))),
+                // Beyond that they are left without a word.
+                Err(_) => {
+                    if let Ok(place) = Arc::clone(&turned_away).try_acquire_owned() {
+                        tokio::spawn(turn_away(stream, place));
+                    }
+                }
             }
         }
     }
 
-    async fn turn_away(mut stream: UnixStream) {
+    async fn turn_away(mut stream: UnixStream, _place: OwnedSemaphorePermit) {
         let refusal = Refusal::new(RefusalKind::Busy, "too many clients; try again");
         let line = line(None, Err(refusal));
         let tell = async {
@@ -131,7 +137,7 @@ mod unix {
         let (read, write) = stream.into_split();
         let (answers, to_write) = mpsc::channel(AT_ONCE);
         let reading = read_requests(BufReader::new(read), control, bytes, answers);
-        // Whichever side ends takes the other along: requests of a client that is gone go on to their end, unheard.
+        // Whichever side ends takes the other along, and what is still being answered.
         tokio::select! {
             () = reading => {}
             () = write_answers(write, to_write) => {}
@@ -154,7 +160,9 @@ mod unix {
         answers: mpsc::Sender<Vec<u8>>,
     ) {
         let at_once = Arc::new(Semaphore::new(AT_ONCE));
+        let mut tasks = JoinSet::new();
         loop {
+            while tasks.try_join_next().is_some() {}
             let Ok(place) = Arc::clone(&at_once).acquire_owned().await else { return };
             let (line_read, held) = match next_line(&mut read, &bytes).await {
                 Next::Line(line, held) => (line, held),
@@ -165,7 +173,7 @@ mod unix {
                 }
             };
             let (control, answers) = (control.clone(), answers.clone());
-            tokio::spawn(async move {
+            tasks.spawn(async move {
                 let answer = answer(&line_read, &control).await;
                 drop((line_read, held));
                 // The client may have gone.
@@ -174,8 +182,7 @@ mod unix {
             });
         }
         // What is still being answered is told before the client is left.
-        let all = u32::try_from(AT_ONCE).unwrap_or(u32::MAX);
-        let _ = at_once.acquire_many(all).await;
+        while tasks.join_next().await.is_some() {}
         drop(answers);
         std::future::pending::<()>().await;
     }

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use theater_chain::{ChainReader, LogReader, Lsn, ReadError, SqliteReader, SqliteStore};
 use theater_core::{ChainEvent, ChainId, EventRange};
 
 use super::{StoreKind, existing, explain};
 use crate::exit_code::Exit;
-use crate::failure::{Failure, OrExit};
+use crate::failure::Failure;
 
 /// The chains in a data folder. Changes nothing.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Archive {
         }
     }
 
-    /// Events of a chain, each with its place in the store's order.
+    /// Events of a chain, each with its place in the store's order; none of a chain that has been retired meanwhile.
     pub(crate) fn read_places(
         &self,
         chain: ChainId,
@@ -81,7 +81,10 @@ impl Archive {
             Files::Log(reader) => reader.read_places(chain, range),
             Files::Sqlite(reader) => reader.read_places(chain, range),
         };
-        read.map_err(|error| self.failure(error))
+        match read {
+            Err(ReadError::Retired { .. }) => Ok(Vec::new()),
+            read => read.map_err(|error| self.failure(error)),
+        }
     }
 
     /// All chains, in the order in which they were created.
@@ -129,12 +132,8 @@ impl Archive {
         match error {
             ReadError::Damaged(damage) => explain::open(&self.folder, self.kind, damage.into()),
             error => {
-                let shown = self.folder.display();
-                Err::<(), _>(error)
-                    .with_context(|| format!("could not read the data folder {shown}"))
-                    .or_exit(Exit::Data)
-                    .err()
-                    .unwrap_or_else(|| Failure::new(Exit::Bug, anyhow!("an error is no error")))
+                let context = format!("could not read the data folder {}", self.folder.display());
+                Failure::new(Exit::Data, anyhow!(error).context(context))
             }
         }
     }

@@ -133,10 +133,19 @@ pub(crate) fn damage(data: &Path) {
 
 /// A tree of nine actors that stays, with its data there.
 pub(crate) fn live(data: &Path, more: &[&str]) -> Running {
+    live_until("  started  ", data, more)
+}
+
+/// The same tree, which goes on where it was.
+pub(crate) fn live_again(data: &Path) -> Running {
+    live_until("  restarted  ", data, &[])
+}
+
+fn live_until(told: &str, data: &Path, more: &[&str]) -> Running {
     let mut command = theater();
     command.arg("run").arg(examples().join("components/tree.toml")).arg("--data").arg(data).args(more);
     let mut running = Running::start(&mut command);
-    running.wait_for("  started  ", 9);
+    running.wait_for(told, 9);
     running
 }
 
