@@ -120,7 +120,7 @@ fn tree() -> Tree {
     let root = tree.spawn(None);
     let child = tree.spawn(Some(root));
     let grandchild = tree.spawn(Some(child));
-    [root, child, grandchild].map(|n| tree.work(n));
+    [root, child, grandchild].into_iter().for_each(|n| tree.work(n));
     tree.end(child, grandchild);
     tree.end(root, child);
     tree
@@ -334,4 +334,46 @@ async fn an_export_that_is_not_sound_or_not_welcome_changes_nothing() {
     assert!(matches!(&error, ImportError::Retired { line, .. } if *line > 20), "{error}");
     let chain = tree.chain(0);
     assert_eq!(store.read(chain, EventRange::ALL).await, Err(ReadError::UnknownChain { chain }));
+}
+
+#[tokio::test]
+async fn the_python_verifier_of_exports_agrees_about_what_was_pruned() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/chain-format.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let program =
+        page.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).expect("its program");
+    // It needs Python and one package; a machine without them can read it all the same.
+    let blake3 = std::process::Command::new("python3").args(["-c", "import blake3"]).output();
+    if !blake3.is_ok_and(|output| output.status.success()) {
+        eprintln!(
+            "LEFT OUT: python3 with the package blake3 is not here, so the page's verifier was not run"
+        );
+        return;
+    }
+    let tree = tree();
+    for _ in 0..30 {
+        tree.work(0);
+    }
+    // One, two and three bytes of CBOR.
+    for before in [8, 100, 300] {
+        tree.prune(0, before).await.expect("memory");
+    }
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let run = |export: &[u8]| {
+        std::fs::write(file.path(), export).expect("room");
+        let mut python = std::process::Command::new("python3");
+        let told = python.args(["-c", program]).arg(file.path()).output().expect("python3 is here");
+        format!("{}{}", String::from_utf8_lossy(&told.stdout), String::from_utf8_lossy(&told.stderr))
+    };
+    let export = tree.export().await;
+    let report = verify_export(&export[..]).expect("sound");
+    assert_eq!(run(&export).trim(), format!("verified: 3 actors, {} events", report.events));
+
+    let mut events = tree.events(0).await;
+    events[303].payload = Bytes::new();
+    let mut export = Vec::new();
+    write_events(&mut export, tree.actors[0].0, &events).expect("memory");
+    assert_eq!(verify_export(&export[..]).expect_err("it was not pruned").line, 304);
+    let told = run(&export);
+    assert!(told.contains("line 304: payload missing"), "{told}");
 }

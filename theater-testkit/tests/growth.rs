@@ -5,7 +5,7 @@ use std::sync::Arc;
 use theater_chain::vfs::Vfs;
 use theater_chain::{
     AppendError, Chain, ChainReader, ChainStore, Head, LogOptions, LogReader, PruneReport, ReadError,
-    SteppedStore, verify_folder_on,
+    SegmentedStore, SteppedStore, verify_folder_on,
 };
 use theater_core::event::payload::{Pruned, encode};
 use theater_core::{Bytes, ChainEvent, ChainId, EventKind, EventRange};
@@ -185,7 +185,6 @@ fn a_payload_that_is_written_again_after_it_was_pruned_is_there() {
 
 #[test]
 fn a_loss_of_power_at_any_moment_of_pruning_loses_nothing_else() {
-    let mut steps = 0;
     for nth in 1.. {
         for seed in 0..4 {
             let mut world = World::new(2, 25);
@@ -207,11 +206,10 @@ fn a_loss_of_power_at_any_moment_of_pruning_loses_nothing_else() {
             world.reopen();
             assert_eq!(theater_chain::verify(&world.read(0)), Ok(world.head(0)));
             if !dark {
-                assert!(steps > 30, "only {steps} operations");
+                assert!(nth > 30, "only {nth} operations");
                 return;
             }
         }
-        steps += 1;
     }
 }
 
@@ -293,4 +291,95 @@ fn a_loss_of_power_at_any_moment_of_retiring_leaves_the_chain_or_its_head() {
             }
         }
     }
+}
+
+#[test]
+fn the_python_verifier_of_segments_agrees_about_what_was_removed() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/chain-format.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let program =
+        page.split("```python\n").nth(2).and_then(|rest| rest.split("```").next()).expect("its program");
+    // It needs Python and one package; a machine without them can read it all the same.
+    let blake3 = std::process::Command::new("python3").args(["-c", "import blake3"]).output();
+    if !blake3.is_ok_and(|output| output.status.success()) {
+        eprintln!(
+            "LEFT OUT: python3 with the package blake3 is not here, so the page's verifier was not run"
+        );
+        return;
+    }
+    let mut world = World::new(3, 25);
+    world.prune(0, 20);
+    now(world.store.retire(world.head(1))).expect("the disk works");
+    while world.store.step() {}
+    world.prune(2, 20);
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in world.disk.names() {
+        let path = folder.path().join(&name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, world.disk.content(&name).expect("a file")).expect("room");
+    }
+    let run = || {
+        let mut python = std::process::Command::new("python3");
+        python.args(["-c", program]).arg(folder.path()).output().expect("python3 is here")
+    };
+    let told = run();
+    let text = String::from_utf8_lossy(&told.stdout);
+    assert!(text.starts_with("verified: 2 chains, "), "{text}{}", String::from_utf8_lossy(&told.stderr));
+    std::fs::remove_file(folder.path().join("log/retired")).expect("it was there");
+    assert!(!run().status.success(), "what was removed has to be said");
+}
+
+/// Everything at once, with the threads of a log: appends, reads, and removing what is read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn readers_and_writers_go_on_while_things_are_removed() {
+    let (store, _) = SegmentedStore::open_on(Arc::new(SimDisk::new()), options()).expect("an empty disk");
+    let store = Arc::new(store);
+    let (mut chain, genesis) = Chain::genesis("one".into(), 1, 1);
+    let id = chain.head().chain_id;
+    store.create(genesis.clone()).expect("room");
+    let (writing, mut written) = (Arc::clone(&store), vec![genesis]);
+    let writer = tokio::task::spawn_blocking(move || {
+        for n in 0..1_500_u64 {
+            // The same few long payloads again and again: blobs come and go.
+            let len = if n % 16 == 0 { 70_000 + n as usize % 3 } else { 100 };
+            let head = chain.head();
+            let event = chain.append(EventKind::LOG, vec![7; len].into(), n);
+            while writing.append(head, event.clone()) == Err(AppendError::Full) {
+                std::thread::yield_now();
+            }
+            written.push(event);
+        }
+        written
+    });
+    let pruning = Arc::clone(&store);
+    let pruner = tokio::spawn(async move {
+        let mut gone = 0;
+        for n in 0.. {
+            let (other, genesis) = Chain::genesis(Bytes::from(format!("other {n}")), 1, 1);
+            pruning.create(genesis).expect("room");
+            pruning.retire(other.head()).await.expect("the disk works");
+            let length = pruning.chain_head(id).expect("a chain").length;
+            gone += pruning.prune(id, length).await.expect("the disk works").events;
+            if length == 1_501 && gone > 1_000 {
+                return (gone, other.head());
+            }
+            tokio::task::yield_now().await;
+        }
+        unreachable!("it ends when there is nothing more to do")
+    });
+    let mut looks = 0;
+    while !pruner.is_finished() {
+        let head = store.head(id).await.expect("readable").expect("a chain");
+        let from = head.length.saturating_sub(300);
+        for event in store.read(id, EventRange { from, limit: 300 }).await.expect("readable") {
+            let whole = theater_chain::hash::payload_hash(&event.payload) == event.header.payload_hash;
+            assert!(whole || event.is_pruned(), "event {}", event.header.seq);
+        }
+        looks += 1;
+    }
+    let (written, (gone, last)) = (writer.await.expect("no panic"), pruner.await.expect("no panic"));
+    let read = store.read(id, EventRange::ALL).await.expect("readable");
+    assert_eq!(pruned(&read, &written, u64::MAX) as u64, gone);
+    assert_eq!(store.head(last.chain_id).await, Ok(Some(last)));
+    assert!(looks > 3, "{looks}");
 }

@@ -289,6 +289,10 @@ impl State {
 
     /// A record that is not on the disk yet.
     pub(super) fn unwritten(&self, place: Place) -> Option<Vec<u8>> {
+        // Its file may have been rewritten while the writer still held what it wrote to it.
+        if self.sealed.contains(&place.segment) {
+            return None;
+        }
         let (offset, len) = (u64::from(place.slot.offset), place.slot.len as usize);
         self.writing.iter().chain(&self.chunks).filter(|chunk| chunk.segment == place.segment).find_map(
             |chunk| {

@@ -3,6 +3,7 @@
 mod append;
 mod durable;
 mod read;
+mod remove;
 mod threads;
 mod writer;
 
@@ -132,6 +133,19 @@ macro_rules! __store_cases {
                 "Following" {
                     a_follower_hears_every_event_from_then_on []
                     a_follower_that_is_too_slow_is_told_what_it_missed []
+                }
+            }
+            remove {
+                "Removing" {
+                    pruning_takes_payloads_and_nothing_else []
+                    what_a_chain_needs_to_be_understood_is_not_pruned []
+                    a_pruned_chain_goes_on_and_verifies []
+                    pruned_events_are_read_in_both_directions []
+                    pruning_again_finds_nothing_more []
+                    a_pruned_event_is_taken_as_it_comes []
+                    a_retired_chain_leaves_its_head []
+                    a_chain_is_retired_with_its_last_head_only []
+                    a_pruned_chain_is_retired_like_any_other []
                 }
             }
         }

@@ -4,10 +4,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use theater_chain::{
-    AppendError, Chain, ChainReader, ChainStore, Durability, Head, Lsn, MemoryStore, Poisoned, ReadError,
-    Tail,
+    AppendError, Chain, ChainReader, ChainStore, Durability, Head, Lsn, MemoryStore, Poisoned, PruneError,
+    PruneReport, ReadError, RetireError, Tail,
 };
-use theater_core::{ChainEvent, ChainId, EventHash, EventRange, async_trait};
+use theater_core::{Bytes, ChainEvent, ChainId, EventHash, EventRange, async_trait};
 
 use crate::backend::lock;
 
@@ -40,6 +40,21 @@ pub(crate) enum Flaw {
     CountsRefusals,
     IsDurableLate,
     TellsFollowersOfNothing,
+    PrunesNothing,
+    PrunesOneTooMany,
+    PrunesWhatIsNeeded,
+    ForgetsPrunedLengths,
+    MiscountsWhatItPrunes,
+    CountsWhatIsGoneAlready,
+    RefusesPrunedEvents,
+    FillsWhatWasPruned,
+    RetiresWithAnyHead,
+    ForgetsRetiredHeads,
+    ListsRetiredChains,
+    RetiredChainsAreEmpty,
+    GivesRetiredIdsAgain,
+    RefusesToRetireTwice,
+    KeepsPrunedChains,
 }
 
 impl Flaw {
@@ -69,6 +84,21 @@ impl Flaw {
         (Self::CountsRefusals, "Durability"),
         (Self::IsDurableLate, "Durability"),
         (Self::TellsFollowersOfNothing, "Following"),
+        (Self::PrunesNothing, "Removing"),
+        (Self::PrunesOneTooMany, "Removing"),
+        (Self::PrunesWhatIsNeeded, "Removing"),
+        (Self::ForgetsPrunedLengths, "Removing"),
+        (Self::MiscountsWhatItPrunes, "Removing"),
+        (Self::CountsWhatIsGoneAlready, "Removing"),
+        (Self::RefusesPrunedEvents, "Removing"),
+        (Self::FillsWhatWasPruned, "Removing"),
+        (Self::RetiresWithAnyHead, "Removing"),
+        (Self::ForgetsRetiredHeads, "Removing"),
+        (Self::ListsRetiredChains, "Removing"),
+        (Self::RetiredChainsAreEmpty, "Removing"),
+        (Self::GivesRetiredIdsAgain, "Removing"),
+        (Self::RefusesToRetireTwice, "Removing"),
+        (Self::KeepsPrunedChains, "Removing"),
     ];
 }
 
@@ -81,6 +111,9 @@ pub(crate) struct BrokenStore {
     refused: AtomicU64,
     /// The heads as this store believes them, where it does not ask the one inside.
     heads: Mutex<Vec<Head>>,
+    /// Chains of which something was pruned, and chains that were retired.
+    pruned: Mutex<Vec<ChainId>>,
+    retired: Mutex<Vec<ChainId>>,
 }
 
 impl BrokenStore {
@@ -91,6 +124,8 @@ impl BrokenStore {
             appends: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             heads: Mutex::default(),
+            pruned: Mutex::default(),
+            retired: Mutex::default(),
         }
     }
 
@@ -121,6 +156,9 @@ impl BrokenStore {
 impl ChainReader for BrokenStore {
     async fn head(&self, chain: ChainId) -> Result<Option<Head>, ReadError> {
         let Some(head) = self.inner.head(chain).await? else { return Ok(None) };
+        if self.flaw == Flaw::ForgetsRetiredHeads && lock(&self.retired).contains(&chain) {
+            return Ok(None);
+        }
         if self.flaw == Flaw::SaysAnOldHead && head.length > 1 {
             let range = EventRange { from: head.length - 2, limit: 1 };
             return Ok(self.inner.read(chain, range).await?.first().map(Head::after));
@@ -133,9 +171,26 @@ impl ChainReader for BrokenStore {
             Err(ReadError::UnknownChain { .. }) if self.flaw == Flaw::UnknownChainsAreEmpty => {
                 return Ok(Vec::new());
             }
+            Err(ReadError::Retired { .. }) if self.flaw == Flaw::RetiredChainsAreEmpty => {
+                return Ok(Vec::new());
+            }
             answer => answer?,
         };
+        let was_pruned = lock(&self.pruned).contains(&chain);
         match self.flaw {
+            Flaw::PrunesWhatIsNeeded if was_pruned => {
+                for event in events.iter_mut().filter(|event| event.header.kind.keeps_payload()) {
+                    event.payload = Bytes::new();
+                }
+            }
+            Flaw::ForgetsPrunedLengths => {
+                events.iter_mut().for_each(|event| event.header.payload_len = event.payload.len() as u64);
+            }
+            Flaw::FillsWhatWasPruned => {
+                for event in events.iter_mut().filter(|event| event.is_pruned()) {
+                    event.payload = vec![0; event.header.payload_len as usize].into();
+                }
+            }
             Flaw::ReversesEvents => events.reverse(),
             Flaw::CutsLongReads => events.truncate(1_000),
             Flaw::CutsLargePayloads => {
@@ -160,6 +215,9 @@ impl ChainReader for BrokenStore {
         if self.flaw == Flaw::ListsChainsLate {
             chains.pop();
         }
+        if self.flaw == Flaw::ListsRetiredChains {
+            chains.extend(lock(&self.retired).iter());
+        }
         Ok(chains)
     }
 }
@@ -174,6 +232,11 @@ impl ChainStore for BrokenStore {
         let head = Head::after(&genesis);
         let created = match self.inner.create(genesis) {
             Err(AppendError::AlreadyExists { .. }) if self.flaw == Flaw::CreatesTwice => Ok(head),
+            Err(AppendError::AlreadyExists { chain })
+                if self.flaw == Flaw::GivesRetiredIdsAgain && lock(&self.retired).contains(&chain) =>
+            {
+                Ok(head)
+            }
             answer => answer,
         };
         if let Ok(head) = created {
@@ -243,6 +306,9 @@ impl ChainStore for BrokenStore {
             {
                 return Err(AppendError::NotSealedOntoHead { seq: event.header.seq });
             }
+            Flaw::RefusesPrunedEvents if event.is_pruned() => {
+                return Err(AppendError::NotSealedOntoHead { seq: event.header.seq });
+            }
             Flaw::ConflictsAcrossChains => {
                 // As if there were one head for the whole store: the chain that was written last.
                 let last = lock(&self.heads).last().copied();
@@ -300,5 +366,42 @@ impl ChainStore for BrokenStore {
             return MemoryStore::new().tail();
         }
         self.inner.tail()
+    }
+
+    async fn prune(&self, chain: ChainId, before: u64) -> Result<PruneReport, PruneError> {
+        let before = match self.flaw {
+            Flaw::PrunesNothing => 0,
+            Flaw::PrunesOneTooMany => before.saturating_add(1),
+            _ => before,
+        };
+        let mut report = self.inner.prune(chain, before).await?;
+        let again = {
+            let mut pruned = lock(&self.pruned);
+            let again = pruned.contains(&chain);
+            pruned.push(chain);
+            again
+        };
+        match self.flaw {
+            Flaw::MiscountsWhatItPrunes => report.bytes += report.events * 160,
+            Flaw::CountsWhatIsGoneAlready if again => report.events += 1,
+            _ => {}
+        }
+        Ok(report)
+    }
+
+    async fn retire(&self, mut head: Head) -> Result<(), RetireError> {
+        let chain = head.chain_id;
+        if self.flaw == Flaw::RefusesToRetireTwice && lock(&self.retired).contains(&chain) {
+            return Err(RetireError::UnknownChain { chain });
+        }
+        if self.flaw == Flaw::KeepsPrunedChains && lock(&self.pruned).contains(&chain) {
+            return Ok(());
+        }
+        if self.flaw == Flaw::RetiresWithAnyHead {
+            head = self.inner.head(chain).await.ok().flatten().unwrap_or(head);
+        }
+        self.inner.retire(head).await?;
+        lock(&self.retired).push(chain);
+        Ok(())
     }
 }
