@@ -74,6 +74,12 @@ impl Names {
         }
     }
 
+    /// Nothing is kept that was not synced.
+    pub(super) fn lose(&mut self) {
+        self.unsynced.clear();
+        self.live.clone_from(&self.durable);
+    }
+
     /// Changes that were not synced are kept up to one of them, as a journal keeps them, or each for itself.
     pub(super) fn crash(&mut self, rng: &mut Rng) {
         let in_order = rng.coin();
