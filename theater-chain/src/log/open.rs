@@ -321,10 +321,20 @@ pub(super) fn open(vfs: Arc<dyn Vfs>, options: LogOptions) -> Result<(Arc<Shared
 /// Makes what is trusted from now on durable: what another process has written may not have been synced. Cuts the torn end,
 /// and writes the sidecars that are missing.
 fn settle(vfs: &dyn Vfs, loaded: &mut [Loaded], recovery: &mut Recovery) -> Result<(), OpenError> {
-    for segment in loaded.iter().filter(|segment| segment.sidecar != Sidecar::Good) {
+    // A process that was killed may have named a blob and not synced the name.
+    vfs.sync_dir(blobs::FOLDER).map_err(|error| OpenError::io("sync", blobs::FOLDER, error))?;
+    let last = loaded.len().saturating_sub(1);
+    for (number, segment) in loaded.iter_mut().enumerate() {
+        if segment.sidecar == Sidecar::Good {
+            continue;
+        }
         let path = segment_path(&segment.name);
         let name = format!("{}.idx", segment.name);
         let end = segment.index.end;
+        // Each but the last was synced before the next was made.
+        if number == last && segment.index.durable + 1 < segment.index.next_lsn {
+            renew(vfs, segment).map_err(|error| OpenError::io("write again", &path, error))?;
+        }
         segment.file.set_len(end).map_err(|error| OpenError::io("cut the end of", &path, error))?;
         segment.file.sync_data().map_err(|error| OpenError::io("sync", &path, error))?;
         replace_file(vfs, FOLDER, &name, &segment.index.encode())
@@ -333,6 +343,16 @@ fn settle(vfs: &dyn Vfs, loaded: &mut [Loaded], recovery: &mut Recovery) -> Resu
             recovery.rebuilt.push(format!("{FOLDER}/{name}"));
         }
     }
+    Ok(())
+}
+
+/// Writes a segment again, into a new file. Where a process died because a sync had failed, the system shows what it wrote and takes it for
+/// synced, and so will every later sync; and what is durable must not be written over.
+fn renew(vfs: &dyn Vfs, segment: &mut Loaded) -> io::Result<()> {
+    let mut bytes = read_file(&*segment.file)?;
+    bytes.truncate(usize::try_from(segment.index.end).map_err(|_| io::ErrorKind::FileTooLarge)?);
+    replace_file(vfs, FOLDER, &format!("{}.seg", segment.name), &bytes)?;
+    segment.file = vfs.open(&segment_path(&segment.name))?;
     Ok(())
 }
 

@@ -192,10 +192,12 @@ impl State {
         if self.end.offset + len <= last.capacity {
             return;
         }
+        // One that has no event has the same name: the new one takes its place, marks and all.
+        let replaces = last.first_lsn == self.end.lsn + 1;
         let header = SegmentHeader {
             first_lsn: self.end.lsn + 1,
             capacity: next_capacity(last.capacity, options).max(len + HEADER_LEN as u64),
-            prev_crc: self.end.crc,
+            prev_crc: if replaces { last.prev_crc } else { self.end.crc },
             closing_crc: None,
             ..last
         };

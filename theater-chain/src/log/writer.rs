@@ -63,9 +63,7 @@ impl Writer {
         let sync = self.shared.options.durability == Durability::Full;
         while let Some(chunk) = chunks.get(self.done) {
             let segment = &segments[self.done];
-            // What follows in another segment must not be durable before this is.
-            let last_of_segment = chunks.get(self.done + 1).is_some_and(|next| next.segment != chunk.segment);
-            if let Err(trouble) = self.write(segment, chunk, sync || last_of_segment) {
+            if let Err(trouble) = self.write(segment, chunk, sync) {
                 return self.trouble(trouble);
             }
             self.done += 1;
@@ -87,7 +85,10 @@ impl Writer {
         }
         let path = segment.path();
         let (bytes, offset) = if chunk.offset == 0 {
-            self.make(segment)?;
+            if segment.file.get().is_none() {
+                self.finish_before(chunk.segment)?;
+                self.make(segment)?;
+            }
             (&chunk.bytes[HEADER_LEN..], HEADER_LEN as u64)
         } else {
             (&chunk.bytes[..], chunk.offset)
@@ -111,11 +112,21 @@ impl Writer {
         Ok(())
     }
 
+    /// Makes everything before a new segment durable, the last mark included, whose checksum the segment goes on from: a segment must not
+    /// survive without what it follows.
+    fn finish_before(&self, segment: u32) -> Result<(), Trouble> {
+        let (before, written) = {
+            let state = self.shared.lock();
+            (Arc::clone(&state.segments[segment as usize - 1]), state.written)
+        };
+        let synced = before.file().and_then(|file| file.sync_data());
+        synced.map_err(|error| failed("sync", &before.path(), &error))?;
+        self.shared.lock().synced = written;
+        Ok(())
+    }
+
     /// Makes the file of a new segment: its header is durable before its name is, and that before its first record.
     fn make(&self, segment: &Segment) -> Result<(), Trouble> {
-        if segment.file.get().is_some() {
-            return Ok(());
-        }
         let path = segment.path();
         let vfs = &*self.shared.vfs;
         let mut spare = self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner);

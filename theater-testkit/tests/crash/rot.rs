@@ -54,7 +54,9 @@ impl World {
     fn least(&self, name: &str, bytes: &[u8], damaged: &Range<usize>, sector: bool, there: usize) -> usize {
         let names = self.disk.names();
         let newest = names.iter().rfind(|name| name.ends_with(".seg"));
-        let sealed = names.contains(&name.replace(".seg", ".idx"));
+        // A sidecar may be left of another segment that had the name; it says which checksum its segment's header has.
+        let sidecar = self.disk.content(&name.replace(".seg", ".idx")).unwrap_or_default();
+        let sealed = sidecar.get(12..16).is_some_and(|header| bytes.get(60..64) == Some(header));
         if newest.map(String::as_str) != Some(name) || sealed {
             return there;
         }
