@@ -195,7 +195,7 @@ fn torn_end(
     if !last {
         return Err(format!("{fault}; the log goes on in the next segment"));
     }
-    let behind = salvage::durable_behind(bytes, header, extent.end);
+    let behind = salvage::durable_behind(bytes, header, extent);
     let durable = behind.unwrap_or(0).max(extent.durable);
     if durable >= extent.next_lsn {
         return Err(format!("{fault}; events {} to {durable} of the store were durable", extent.next_lsn));

@@ -201,6 +201,12 @@ pub(crate) fn read(bytes: &[u8], seed: u32) -> Result<(Record<'_>, Prefix), Reco
     Ok((Record::Event { form, header, hash: event_hash, payload: &bytes[FIXED..prefix.len] }, prefix))
 }
 
+/// The length, with padding, of the record that begins these bytes, and the checksum that it should have.
+pub(crate) fn computed(bytes: &[u8], seed: u32) -> Option<(usize, u32)> {
+    let len = padded(prefix(bytes).ok()?.len);
+    Some((len, checksum(&bytes[..len], seed)))
+}
+
 /// Whether these bytes begin with a mark that the writer of this term of this store made; what it says.
 pub(crate) fn sealed_mark(bytes: &[u8], store: &[u8; 16], epoch: u32) -> Option<(u64, u64)> {
     let prefix = prefix(bytes).ok().filter(|prefix| prefix.form == 3)?;
