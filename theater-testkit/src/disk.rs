@@ -227,9 +227,12 @@ impl SimDisk {
     #[must_use]
     pub fn copy(&self) -> Self {
         let inner = self.lock();
+        let files = inner.files.iter().enumerate();
         let copy = Inner {
             life: 0,
-            files: inner.files.clone(),
+            files: files
+                .map(|(file, content)| if inner.names.know(file) { content.clone() } else { Content::default() })
+                .collect(),
             names: inner.names.clone(),
             faults: Faults::default(),
             operations: 0,

@@ -116,14 +116,14 @@ fn operation() -> impl Strategy<Value = DiskOperation> {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         24 => (0..3_u8, size()).prop_map(|(chain, size)| Op::Append { chain, size }),
-        12 => Just(Op::Step),
+        9 => Just(Op::Step),
         2 => Just(Op::Sync),
         3 => Just(Op::Mark),
         2 => (operation(), 1..8_u64).prop_map(|(operation, nth)| Op::Fail(operation, nth)),
         1 => (1..6_u64, 0..300_usize).prop_map(|(nth, most)| Op::Short(nth, most)),
         2 => (0..20_000_u64).prop_map(Op::Room),
         2 => Just(Op::Heal),
-        1 => (1..16_u64).prop_map(Op::Dark),
+        3 => (1..10_u64).prop_map(Op::Dark),
     ]
 }
 
@@ -143,8 +143,20 @@ fn rot() -> impl Strategy<Value = Rot> {
 
 fn life(end: impl Strategy<Value = End>) -> impl Strategy<Value = Life> {
     let openings = prop_oneof![3 => Just(Vec::new()), 1 => vec(opening(), 1..3)];
-    (openings, vec(op(), 0..14), end, option::weighted(0.5, rot()))
+    (openings, vec(op(), 0..10), end, option::weighted(0.5, rot()))
         .prop_map(|(openings, ops, end, rot)| Life { openings, ops, end, rot })
+}
+
+/// A life that ends with a loss of power, in the middle of writing more often than not.
+fn life_to_a_crash() -> impl Strategy<Value = Life> {
+    let last = (vec((0..3_u8, size()), 1..8), 1..5_u64);
+    (life(any::<u64>().prop_map(End::Power)), option::weighted(0.6, last)).prop_map(|(mut life, last)| {
+        if let Some((appends, nth)) = last {
+            life.ops.extend(appends.into_iter().map(|(chain, size)| Op::Append { chain, size }));
+            life.ops.extend([Op::Dark(nth), Op::Step]);
+        }
+        life
+    })
 }
 
 fn gentle() -> impl Strategy<Value = End> {
@@ -153,8 +165,7 @@ fn gentle() -> impl Strategy<Value = End> {
 
 /// Random cases with three losses of power at least, and other ends of processes between them.
 pub(crate) fn case(durability: Durability) -> impl Strategy<Value = Case> {
-    let power = any::<u64>().prop_map(End::Power);
-    let lives = vec((option::weighted(0.4, life(gentle())), life(power)), 3..5);
+    let lives = vec((option::weighted(0.4, life(gentle())), life_to_a_crash()), 3..5);
     (prop_oneof![Just(512_u64), Just(1 << 10), Just(2 << 10), Just(4 << 10)], lives).prop_map(
         move |(first_segment, lives)| Case {
             durability,

@@ -83,7 +83,7 @@ impl World {
         let mut options = LogOptions::default();
         options.first_segment = case.first_segment;
         options.largest_segment = case.first_segment * 4;
-        options.pending = 160 << 10;
+        options.pending = 72 << 10;
         options.durability = case.durability;
         options.store_id = Some(*b"the same always!");
         Self {
