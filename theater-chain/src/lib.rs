@@ -13,6 +13,11 @@
 
 mod chain;
 mod export;
+#[cfg(not(feature = "flaws"))]
+mod flaw;
+#[cfg(feature = "flaws")]
+#[doc(hidden)]
+pub mod flaw;
 pub mod hash;
 pub mod jsonl;
 mod log;

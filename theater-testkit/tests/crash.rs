@@ -11,6 +11,8 @@ mod contents;
 mod flawed;
 #[path = "crash/image.rs"]
 mod image;
+#[path = "crash/mutants.rs"]
+mod mutants;
 #[path = "crash/properties.rs"]
 mod properties;
 #[path = "crash/recover.rs"]

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::state::{ChainPlaces, End, FOLDER, Place, Segment, State, segment_path};
 use super::{Jobs, LogOptions, Shared, blobs, housekeeping};
 use crate::chain::Head;
+use crate::flaw::{self, Flaw};
 use crate::segment::SegmentHeader;
 use crate::segment::index::{Broken, SegmentIndex};
 use crate::segment::scan::Extent;
@@ -197,7 +198,7 @@ fn torn_end(
     }
     let behind = salvage::durable_behind(bytes, header, extent);
     let durable = behind.unwrap_or(0).max(extent.durable);
-    if durable >= extent.next_lsn {
+    if durable >= extent.next_lsn && !flaw::has(Flaw::DamageCut) {
         return Err(format!("{fault}; events {} to {durable} of the store were durable", extent.next_lsn));
     }
     let used = bytes.iter().rposition(|byte| *byte != 0).map_or(extent.end, |last| last + 1);
@@ -287,7 +288,8 @@ pub(super) fn open(vfs: Arc<dyn Vfs>, options: LogOptions) -> Result<(Arc<Shared
     for segment in loaded {
         store = Some(segment.header.store);
         // Nothing is in it: the segment that is begun now takes its place and its name.
-        if segment.index.events == 0 && segment.index.next_lsn == segment.header.first_lsn {
+        let stays = flaw::has(Flaw::SameSegment);
+        if !stays && segment.index.events == 0 && segment.index.next_lsn == segment.header.first_lsn {
             state.end.crc = segment.header.prev_crc;
             continue;
         }
@@ -301,7 +303,9 @@ pub(super) fn open(vfs: Arc<dyn Vfs>, options: LogOptions) -> Result<(Arc<Shared
         Some(store) => store,
         None => random_id()?,
     };
-    begin(&*vfs, &mut state, &options, store, recovery.epoch)?;
+    if !(flaw::has(Flaw::SameSegment) && go_on(&mut state)) {
+        begin(&*vfs, &mut state, &options, store, recovery.epoch)?;
+    }
     let accepted = AtomicU64::new(state.end.lsn);
     let shared = Shared {
         vfs,
@@ -332,11 +336,17 @@ fn settle(vfs: &dyn Vfs, loaded: &mut [Loaded], recovery: &mut Recovery) -> Resu
         let name = format!("{}.idx", segment.name);
         let end = segment.index.end;
         // Each but the last was synced before the next was made.
-        if number == last && segment.index.durable + 1 < segment.index.next_lsn {
+        let trusted = flaw::has(Flaw::FailedSyncTrusted) || flaw::has(Flaw::TornEndStays);
+        if number == last && !trusted && segment.index.durable + 1 < segment.index.next_lsn {
             renew(vfs, segment).map_err(|error| OpenError::io("write again", &path, error))?;
         }
-        segment.file.set_len(end).map_err(|error| OpenError::io("cut the end of", &path, error))?;
+        if !flaw::has(Flaw::TornEndStays) {
+            segment.file.set_len(end).map_err(|error| OpenError::io("cut the end of", &path, error))?;
+        }
         segment.file.sync_data().map_err(|error| OpenError::io("sync", &path, error))?;
+        if flaw::has(Flaw::SameSegment) {
+            continue;
+        }
         replace_file(vfs, FOLDER, &name, &segment.index.encode())
             .map_err(|error| OpenError::io("write", &format!("{FOLDER}/{name}"), error))?;
         if segment.sidecar == Sidecar::Damaged {
@@ -399,10 +409,15 @@ fn add(state: &mut State, loaded: Loaded) -> Result<(), OpenError> {
         };
     }
     let crc = loaded.header.closing_crc.unwrap_or(loaded.index.last_crc);
-    state.end = End { offset: 0, crc, lsn: loaded.index.next_lsn - 1 };
+    state.end = End { offset: loaded.index.end, crc, lsn: loaded.index.next_lsn - 1 };
     let file = OnceLock::from(loaded.file);
     state.segments.push(Arc::new(Segment { name: loaded.name, header: loaded.header, file }));
     Ok(())
+}
+
+/// Goes on behind the end of the last segment, as a log must not. Whether there is one.
+fn go_on(state: &mut State) -> bool {
+    state.segments.last().is_some_and(|segment| state.end.offset < segment.header.capacity)
 }
 
 /// Begins the segment that this process writes first.

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use theater_core::{Bytes, ChainEvent, ChainId, PayloadHash};
 
 use crate::chain::Head;
+use crate::flaw::{self, Flaw};
 use crate::segment::header::HEADER_LEN;
 use crate::segment::record::{self, Form};
 use crate::segment::scan::{Slot, short};
@@ -126,7 +127,7 @@ impl State {
         }
         self.make_room(len as u64, options);
         let (segment, offset, seed) = (self.newest(), self.end.offset, self.end.crc);
-        let (lsn, synced) = (self.end.lsn + 1, self.synced);
+        let (lsn, synced) = (self.end.lsn + 1, self.carried());
         let chunk = self.chunk();
         let crc = record::put_event(&mut chunk.bytes, seed, (lsn, synced), form, event);
         chunk.lsn = lsn;
@@ -159,11 +160,17 @@ impl State {
             return None;
         }
         let (lsn, offset) = (self.end.lsn, self.end.offset);
-        let seal = record::mark_seal(&segment.header.store, segment.header.epoch, lsn, self.synced);
+        let synced = self.carried();
+        let seal = record::mark_seal(&segment.header.store, segment.header.epoch, lsn, synced);
         let mut bytes = Vec::with_capacity(MARK_LEN);
-        self.end.crc = record::put_mark(&mut bytes, self.end.crc, (lsn, self.synced), seal);
+        self.end.crc = record::put_mark(&mut bytes, self.end.crc, (lsn, synced), seal);
         self.end.offset += bytes.len() as u64;
         Some((segment, offset, bytes))
+    }
+
+    /// How far the log is durable, as what is written next says.
+    fn carried(&self) -> u64 {
+        if flaw::has(Flaw::NothingCarried) { 0 } else { self.synced }
     }
 
     fn newest(&self) -> u32 {

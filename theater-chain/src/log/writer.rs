@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::state::{Chunk, FOLDER, Segment};
 use super::{Shared, blobs, housekeeping};
+use crate::flaw::{self, Flaw};
 use crate::segment::header::HEADER_LEN;
 use crate::store::{Durability, Poisoned};
 use crate::vfs::write_all_at;
@@ -79,14 +80,15 @@ impl Writer {
     }
 
     fn write(&self, segment: &Segment, chunk: &Chunk, sync: bool) -> Result<(), Trouble> {
-        for (hash, payload) in &chunk.blobs {
-            let written = blobs::write(&*self.shared.vfs, *hash, payload);
-            written.map_err(|error| trouble("write", &blobs::path(*hash), &error))?;
+        if !flaw::has(Flaw::BlobAfterRecord) {
+            self.write_blobs(chunk)?;
         }
         let path = segment.path();
         let (bytes, offset) = if chunk.offset == 0 {
             if segment.file.get().is_none() {
-                self.finish_before(chunk.segment)?;
+                if !flaw::has(Flaw::SegmentBeforeItsPast) {
+                    self.finish_before(chunk.segment)?;
+                }
                 self.make(segment)?;
             }
             (&chunk.bytes[HEADER_LEN..], HEADER_LEN as u64)
@@ -96,8 +98,14 @@ impl Writer {
         // Inside a file that was filled with zeros before: no room is needed any more, so any error is a failure.
         let file = segment.file().map_err(|error| failed("find", &path, &error))?;
         write_all_at(file, bytes, offset).map_err(|error| failed("write", &path, &error))?;
+        if flaw::has(Flaw::WrittenIsDurable) {
+            self.shared.lock().synced = chunk.lsn;
+        }
         if sync {
             file.sync_data().map_err(|error| failed("sync", &path, &error))?;
+        }
+        if flaw::has(Flaw::BlobAfterRecord) {
+            self.write_blobs(chunk)?;
         }
         let mut state = self.shared.lock();
         state.written = chunk.lsn;
@@ -109,6 +117,14 @@ impl Writer {
         state.pending -= chunk.bytes.len() - header + held;
         drop(state);
         self.shared.progressed();
+        Ok(())
+    }
+
+    fn write_blobs(&self, chunk: &Chunk) -> Result<(), Trouble> {
+        for (hash, payload) in &chunk.blobs {
+            let written = blobs::write(&*self.shared.vfs, *hash, payload);
+            written.map_err(|error| trouble("write", &blobs::path(*hash), &error))?;
+        }
         Ok(())
     }
 

@@ -6,7 +6,6 @@ use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 use theater_chain::Durability;
 
 use crate::case::case;
-use crate::flawed::Wrong;
 use crate::world::{Stats, run};
 
 /// Cases of each of the four tests here, unless `PROPTEST_CASES` says otherwise.
@@ -18,7 +17,7 @@ fn property(durability: Durability) {
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
     let all = Mutex::new(Stats::default());
     let result = TestRunner::new(config).run(&case(durability), |case| {
-        let stats = run(&case, Wrong::Nothing).map_err(|violation| TestCaseError::fail(violation.to_string()))?;
+        let stats = run(&case).map_err(|violation| TestCaseError::fail(violation.to_string()))?;
         all.lock().expect("no case panics").add(stats);
         Ok(())
     });

@@ -42,7 +42,8 @@ impl World {
         Check::Acknowledged.holds(there >= told, || format!("{told} were acknowledged, {there} are there"))?;
         let same = recovery.events == there as u64 && recovery.chains == found.len();
         Check::Reopening.holds(same, || format!("{recovery:?}, but {there} events are there"))?;
-        Check::Reopening.holds(recovery.epoch > self.epoch, || format!("term {} again", recovery.epoch))?;
+        let new = recovery.epoch > self.epoch || !self.terms;
+        Check::Reopening.holds(new, || format!("term {} again", recovery.epoch))?;
         self.epoch = recovery.epoch;
         self.stats.cuts += usize::from(recovery.cut.is_some());
         self.stats.segments = self.stats.segments.max(recovery.segments);

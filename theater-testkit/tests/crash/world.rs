@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
+use theater_chain::flaw::{Flaw, with_flaws};
 use theater_chain::vfs::Vfs;
 use theater_chain::{AppendError, Chain, ChainStore, Durability, Head, LogOptions, Lsn, Poisoned, SteppedStore};
 use theater_core::{Bytes, ChainEvent, EventHash, EventKind};
@@ -48,6 +49,8 @@ pub(crate) struct World {
     pub(crate) options: LogOptions,
     pub(crate) store: Option<SteppedStore>,
     pub(crate) epoch: u32,
+    /// Whether each process has a term of its own: one without a segment of its own has none.
+    pub(crate) terms: bool,
     /// What the log has, in its order.
     pub(crate) taken: Vec<Taken>,
     /// What recoveries have cut.
@@ -67,8 +70,17 @@ pub(crate) struct World {
 }
 
 /// Plays a case on the log.
-pub(crate) fn run(case: &Case, wrong: Wrong) -> Checked<Stats> {
-    let mut world = World::new(case, wrong);
+pub(crate) fn run(case: &Case) -> Checked<Stats> {
+    play(case, Wrong::Nothing, &[])
+}
+
+/// Plays a case on a wrong variant of the log.
+pub(crate) fn play(case: &Case, wrong: Wrong, flaws: &[Flaw]) -> Checked<Stats> {
+    with_flaws(flaws, || play_here(case, wrong, !flaws.contains(&Flaw::SameSegment)))
+}
+
+fn play_here(case: &Case, wrong: Wrong, terms: bool) -> Checked<Stats> {
+    let mut world = World::new(case, wrong, terms);
     for life in &case.lives {
         world.open(&life.openings)?;
         world.live(life)?;
@@ -78,7 +90,7 @@ pub(crate) fn run(case: &Case, wrong: Wrong) -> Checked<Stats> {
 }
 
 impl World {
-    pub(crate) fn new(case: &Case, wrong: Wrong) -> Self {
+    pub(crate) fn new(case: &Case, wrong: Wrong, terms: bool) -> Self {
         let disk = SimDisk::new();
         let mut options = LogOptions::default();
         options.first_segment = case.first_segment;
@@ -92,6 +104,7 @@ impl World {
             options,
             store: None,
             epoch: 0,
+            terms,
             taken: Vec::new(),
             cut: HashSet::new(),
             told: 0,
