@@ -7,6 +7,8 @@ mod case;
 mod check;
 #[path = "crash/contents.rs"]
 mod contents;
+#[path = "crash/errors.rs"]
+mod errors;
 #[path = "crash/flawed.rs"]
 mod flawed;
 #[path = "crash/image.rs"]
@@ -17,6 +19,8 @@ mod mutants;
 mod properties;
 #[path = "crash/recover.rs"]
 mod recover;
+#[path = "crash/regressions.rs"]
+mod regressions;
 #[path = "crash/rot.rs"]
 mod rot;
 #[path = "crash/world.rs"]

@@ -147,6 +147,11 @@ fn load_segment(vfs: &dyn Vfs, name: String, last: bool) -> Result<Loaded, OpenE
     let mut start = [0; header::HEADER_LEN];
     let read = read_full_at(&*file, &mut start, 0).map_err(|error| OpenError::io("read", &path, error))?;
     let header = SegmentHeader::decode(&start[..read]).map_err(|fault| damage(0, None, fault.to_string()))?;
+    // So far nobody comes, and counting on from there stays possible.
+    if header.first_lsn == 0 || header.first_lsn > u64::MAX / 2 || header.epoch == u32::MAX {
+        let what = format!("no segment has the position {} or the term {}", header.first_lsn, header.epoch);
+        return Err(damage(0, None, what));
+    }
     if super::state::segment_name(header.first_lsn) != name {
         return Err(damage(
             0,
@@ -159,7 +164,7 @@ fn load_segment(vfs: &dyn Vfs, name: String, last: bool) -> Result<Loaded, OpenE
     if let Ok(found) = vfs.open(&sidecar_path).and_then(|file| read_file(&*file)) {
         let len = file.len().map_err(|error| OpenError::io("read", &path, error))?;
         match SegmentIndex::decode(&found) {
-            Some(index) if index.header_crc == header.crc() && index.end == len => {
+            Some(index) if index.fits(&header, len) => {
                 return Ok(Loaded { name, header, index, file, sidecar: Sidecar::Good, cut: None });
             }
             // Of a file that had this name before, or of this one before it was pruned.
@@ -337,7 +342,7 @@ fn settle(vfs: &dyn Vfs, loaded: &mut [Loaded], recovery: &mut Recovery) -> Resu
         let end = segment.index.end;
         // Each but the last was synced before the next was made.
         let trusted = flaw::has(Flaw::FailedSyncTrusted) || flaw::has(Flaw::TornEndStays);
-        if number == last && !trusted && segment.index.durable + 1 < segment.index.next_lsn {
+        if number == last && !trusted && segment.index.durable < segment.index.next_lsn - 1 {
             renew(vfs, segment).map_err(|error| OpenError::io("write again", &path, error))?;
         }
         if !flaw::has(Flaw::TornEndStays) {

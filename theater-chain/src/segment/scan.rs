@@ -96,7 +96,7 @@ fn next(rest: &[u8], extent: &Extent, gaps: bool) -> Result<(Option<Found>, reco
         // A mark stands behind the last event, and where events were pruned perhaps behind one that is gone.
         Record::Mark => (extent.next_lsn - 1, prefix.lsn),
     };
-    if found != expected && !(gaps && found > expected) && !flaw::has(Flaw::AnyOrder) {
+    if found == u64::MAX || found != expected && !(gaps && found > expected) && !flaw::has(Flaw::AnyOrder) {
         return Err(ScanFault::Order { expected, found });
     }
     let Record::Event { form, header, hash, .. } = record else { return Ok((None, prefix)) };

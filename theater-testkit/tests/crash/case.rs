@@ -55,11 +55,22 @@ pub(crate) struct Opening {
     pub(crate) seed: u64,
 }
 
+/// Which byte of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// One before the zeros at its end.
+    Used(u32),
+    /// Any.
+    Any(u32),
+    /// This one.
+    At(usize),
+}
+
 /// Where the disk forgets something while no process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rot {
     pub(crate) file: u16,
-    pub(crate) place: u32,
+    pub(crate) place: Place,
     /// A whole sector instead of one bit.
     pub(crate) sector: bool,
 }
@@ -92,6 +103,24 @@ impl Case {
         };
         Self { durability: Durability::Full, first_segment: 4 << 10, lives: lives.iter().map(life).collect() }
     }
+}
+
+/// Cases in which little happens but torn ends, and events of one length that can stand exactly where others stood.
+pub(crate) fn torn_ends() -> impl Strategy<Value = Case> {
+    let appends = |most: usize| vec((0..6_u8).prop_map(append), 1..most);
+    let torn = (appends(9), any::<u64>()).prop_map(|(mut ops, seed)| {
+        ops.extend([Op::Dark(1), Op::Step]);
+        Life { openings: Vec::new(), ops, end: End::Power(seed), rot: None }
+    });
+    let whole = (appends(6), any::<u64>()).prop_map(|(mut ops, seed)| {
+        ops.push(Op::Step);
+        Life { openings: Vec::new(), ops, end: End::Power(seed), rot: None }
+    });
+    vec((torn, whole), 2..4).prop_map(|lives| Case {
+        durability: Durability::Full,
+        first_segment: 16 << 10,
+        lives: lives.into_iter().flat_map(|(torn, whole)| [torn, whole]).collect(),
+    })
 }
 
 /// An event of a length that many others have, so that one can stand exactly where another stood.
@@ -137,7 +166,8 @@ fn opening() -> impl Strategy<Value = Opening> {
 }
 
 fn rot() -> impl Strategy<Value = Rot> {
-    (any::<u16>(), any::<u32>(), proptest::bool::weighted(0.3))
+    let place = prop_oneof![7 => any::<u32>().prop_map(Place::Used), 1 => any::<u32>().prop_map(Place::Any)];
+    (any::<u16>(), place, proptest::bool::weighted(0.3))
         .prop_map(|(file, place, sector)| Rot { file, place, sector })
 }
 

@@ -47,20 +47,3 @@ fn entry(bytes: &[u8], at: usize, seed: &mut u32) -> Option<Entry> {
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
-
-/// Two marks as somebody would forge them who knows the format but not the store: they say that everything was durable.
-pub(crate) fn forged_marks(lsn: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut seed = 7;
-    for _ in 0..2 {
-        let mut mark = vec![0; 48];
-        mark[..4].copy_from_slice(&48_u32.to_le_bytes());
-        mark[8..16].copy_from_slice(&lsn.to_le_bytes());
-        mark[16..24].copy_from_slice(&lsn.to_le_bytes());
-        mark[24] = 3;
-        seed = crc32c::crc32c_append(crc32c::crc32c_append(seed, &mark[..4]), &mark[8..]);
-        mark[4..8].copy_from_slice(&seed.to_le_bytes());
-        bytes.extend_from_slice(&mark);
-    }
-    bytes
-}

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use theater_chain::OpenError;
-use theater_testkit::disk::{SECTOR, SimDisk};
+use theater_testkit::disk::SECTOR;
 
-use crate::case::Rot;
+use crate::case::{Place, Rot};
 use crate::check::{Check, Checked};
 use crate::contents::{compare, contents, count, look};
 use crate::image::{self, Entry, What};
@@ -21,7 +21,7 @@ impl World {
         let damaged = place(&bytes, rot);
         let copy = self.disk.copy();
         for at in damaged.clone() {
-            let bits = if rot.sector { 0xa5 } else { 1 << (rot.place % 8) };
+            let bits = if rot.sector { 0xa5 } else { 1 << (at % 8) };
             copy.rot(name, at, bits);
         }
         let Ok((baseline, _)) = look(&self.disk.copy(), &self.options) else { return Ok(()) };
@@ -96,17 +96,15 @@ impl World {
 /// Which bytes are damaged: in the used part of the file mostly.
 fn place(bytes: &[u8], rot: Rot) -> Range<usize> {
     let used = bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1);
-    let end = if rot.place.is_multiple_of(8) { bytes.len() } else { used };
-    let at = rot.place as usize % end;
+    let at = match rot.place {
+        Place::Used(place) => place as usize % used,
+        Place::Any(place) => place as usize % bytes.len(),
+        Place::At(place) => place,
+    };
     if rot.sector {
         let start = at / SECTOR * SECTOR;
         start..(start + SECTOR).min(bytes.len())
     } else {
         at..at + 1
     }
-}
-
-/// A disk that has forgotten this much is another disk.
-pub(crate) fn flip(disk: &SimDisk, name: &str, at: usize) {
-    assert!(disk.rot(name, at, 1), "{name} has no byte {at}");
 }
