@@ -340,9 +340,9 @@ fn settle(vfs: &dyn Vfs, loaded: &mut [Loaded], recovery: &mut Recovery) -> Resu
         let path = segment_path(&segment.name);
         let name = format!("{}.idx", segment.name);
         let end = segment.index.end;
-        // Each but the last was synced before the next was made.
+        // Each but the last was synced before the next was made. Nor is a mark believed here: it may be what was not synced.
         let trusted = flaw::has(Flaw::FailedSyncTrusted) || flaw::has(Flaw::TornEndStays);
-        if number == last && !trusted && segment.index.durable < segment.index.next_lsn - 1 {
+        if number == last && !trusted {
             renew(vfs, segment).map_err(|error| OpenError::io("write again", &path, error))?;
         }
         if !flaw::has(Flaw::TornEndStays) {

@@ -62,6 +62,14 @@ fn what_a_process_wrote_whose_sync_failed_is_written_again() {
 }
 
 #[test]
+fn a_mark_that_a_failed_close_did_not_sync_is_written_again() {
+    let case =
+        Case::of(&[(&[append(0), Op::Step, Op::Fail(DiskOperation::Sync, 1)], End::Close), (&[], POWER)]);
+    holds(&case);
+    broken(&case, Wrong::Nothing, &[Flaw::FailedSyncTrusted], Check::Reopening);
+}
+
+#[test]
 fn a_blob_that_another_process_named_and_did_not_sync_is_synced() {
     let blob = Op::Append { chain: 0, size: Size::Blob(0) };
     let before = [append(0), Op::Step, blob, Op::Fail(DiskOperation::Sync, 2), Op::Step];
