@@ -98,8 +98,7 @@ fn good() -> &'static (Vec<u8>, Vec<u8>) {
     static GOOD: OnceLock<(Vec<u8>, Vec<u8>)> = OnceLock::new();
     GOOD.get_or_init(|| {
         let disk = SimDisk::new();
-        let (mut store, _) =
-            SteppedStore::open(Arc::new(disk.clone()), options()).expect("an empty disk");
+        let (mut store, _) = SteppedStore::open(Arc::new(disk.clone()), options()).expect("an empty disk");
         let mut chains: Vec<Chain> = Vec::new();
         for number in 0..3 {
             let (chain, genesis) = Chain::genesis(vec![number; 40].into(), 1, 1);
@@ -109,7 +108,9 @@ fn good() -> &'static (Vec<u8>, Vec<u8>) {
         for number in 0..6 {
             let chain = &mut chains[number % 3];
             let head = chain.head();
-            store.append(head, chain.append(EventKind::LOG, vec![1; 30 * number].into(), 2)).expect("it follows");
+            store
+                .append(head, chain.append(EventKind::LOG, vec![1; 30 * number].into(), 2))
+                .expect("it follows");
             store.step();
             store.mark();
         }
@@ -132,7 +133,9 @@ fn change(bytes: &mut Vec<u8>, script: &[u8]) {
             0 => bytes.truncate(at),
             1 => bytes.splice(at..at, std::iter::repeat_n(step[3], step[4].into())).for_each(drop),
             2 => drop(bytes.drain(at..(at + usize::from(step[4])).min(bytes.len()))),
-            _ => bytes.iter_mut().skip(at).take(usize::from(step[4] % 9) + 1).for_each(|byte| *byte = step[3]),
+            _ => {
+                bytes.iter_mut().skip(at).take(usize::from(step[4] % 9) + 1).for_each(|byte| *byte = step[3])
+            }
         }
     }
 }
@@ -145,7 +148,9 @@ fn fit(bytes: &mut [u8]) {
     let mut seed = crc32c::crc32c(&bytes[..60]);
     bytes[60..64].copy_from_slice(&seed.to_le_bytes());
     let mut at = 64;
-    while let Some(len) = bytes.get(at..at + 4).map(|len| u32::from_le_bytes([len[0], len[1], len[2], len[3]])) {
+    while let Some(len) =
+        bytes.get(at..at + 4).map(|len| u32::from_le_bytes([len[0], len[1], len[2], len[3]]))
+    {
         let end = at.saturating_add((len as usize).next_multiple_of(8));
         if len < 8 || end > bytes.len() {
             return;

@@ -25,6 +25,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod content;
 mod crash;
 mod fault;
 mod names;
@@ -35,6 +36,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use theater_chain::vfs::{Vfs, VfsFile};
 
+use content::{Change, Content};
 use fault::Faults;
 use names::{NameOp, Names};
 
@@ -62,52 +64,9 @@ struct Inner {
     operations: u64,
 }
 
-/// One file, whatever it is called.
-#[derive(Debug, Default, Clone)]
-struct Content {
-    /// As the process sees it.
-    live: Vec<u8>,
-    /// As it was synced last.
-    durable: Vec<u8>,
-    /// What happened since, in order.
-    unsynced: Vec<Change>,
-}
-
-#[derive(Debug, Clone)]
-enum Change {
-    Write { offset: usize, bytes: Vec<u8> },
-    SetLen(usize),
-}
-
-impl Content {
-    fn set_len(&mut self, len: usize) {
-        self.live.resize(len, 0);
-        self.unsynced.push(Change::SetLen(len));
-    }
-
-    fn sync(&mut self) {
-        for change in std::mem::take(&mut self.unsynced) {
-            match change {
-                Change::SetLen(len) => self.durable.resize(len, 0),
-                Change::Write { offset, bytes } => crash::put(&mut self.durable, offset, &bytes),
-            }
-        }
-    }
-
-    /// A sync failed: some of what it should have written is on the disk, and no later sync will write the rest, although whoever reads
-    /// still sees it. That is how Linux does it.
-    fn forget(&mut self, seed: u64) {
-        crash::land(self, &mut rng::Rng::new(seed));
-    }
-}
-
 impl Inner {
     fn check_life(&self, life: u64) -> io::Result<()> {
-        if life == self.life {
-            Ok(())
-        } else {
-            Err(io::Error::other("the process that opened this is gone"))
-        }
+        if life == self.life { Ok(()) } else { Err(io::Error::other("the process that opened this is gone")) }
     }
 
     /// Counts an operation and lets go wrong what should.
@@ -231,7 +190,11 @@ impl SimDisk {
         let copy = Inner {
             life: 0,
             files: files
-                .map(|(file, content)| if inner.names.know(file) { content.clone() } else { Content::default() })
+                .map(
+                    |(file, content)| {
+                        if inner.names.know(file) { content.clone() } else { Content::default() }
+                    },
+                )
                 .collect(),
             names: inner.names.clone(),
             faults: Faults::default(),

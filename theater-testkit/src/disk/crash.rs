@@ -1,7 +1,8 @@
 //! What is left of a disk when the power goes.
 
+use super::content::{Change, Content};
 use super::rng::Rng;
-use super::{Change, Content, Inner, SECTOR};
+use super::{Inner, SECTOR};
 
 pub(super) fn crash(inner: &mut Inner, seed: u64) {
     let mut rng = Rng::new(seed);

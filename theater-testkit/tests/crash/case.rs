@@ -167,8 +167,11 @@ fn opening() -> impl Strategy<Value = Opening> {
 
 fn rot() -> impl Strategy<Value = Rot> {
     let place = prop_oneof![7 => any::<u32>().prop_map(Place::Used), 1 => any::<u32>().prop_map(Place::Any)];
-    (any::<u16>(), place, proptest::bool::weighted(0.3))
-        .prop_map(|(file, place, sector)| Rot { file, place, sector })
+    (any::<u16>(), place, proptest::bool::weighted(0.3)).prop_map(|(file, place, sector)| Rot {
+        file,
+        place,
+        sector,
+    })
 }
 
 fn life(end: impl Strategy<Value = End>) -> impl Strategy<Value = Life> {

@@ -51,7 +51,8 @@ pub(crate) fn compare<'a>(
 ) -> Checked<usize> {
     for events in found.values() {
         let ghost = events.iter().find(|event| cut.contains(&event.hash));
-        Check::NoGhosts.holds(ghost.is_none(), || format!("an event that was cut is there again: {ghost:?}"))?;
+        Check::NoGhosts
+            .holds(ghost.is_none(), || format!("an event that was cut is there again: {ghost:?}"))?;
     }
     let total = count(found);
     let mut expected = Contents::new();

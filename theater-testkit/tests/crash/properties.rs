@@ -61,7 +61,7 @@ impl Stats {
             self.blobs,
             self.damage_reported,
         ];
-        assert!(often.iter().all(|count| *count >= cases / 20), "{self:?}");
+        assert!(often.iter().all(|count| *count >= cases / 50), "{self:?}");
         let sometimes = [self.stalled, self.refused, self.damage_cut];
         assert!(sometimes.iter().all(|count| *count >= cases / 500), "{self:?}");
         assert!(self.segments >= 4, "{self:?}");

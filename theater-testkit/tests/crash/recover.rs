@@ -35,11 +35,13 @@ impl World {
 
     fn opened(&mut self, store: SteppedStore, recovery: &Recovery) -> Checked {
         self.vfs.set_opening(false);
-        let found = contents(&store)
-            .map_err(|error| Check::FalseAlarm.broken(format!("what was recovered cannot be read: {error}")))?;
+        let found = contents(&store).map_err(|error| {
+            Check::FalseAlarm.broken(format!("what was recovered cannot be read: {error}"))
+        })?;
         let there = compare(&found, self.taken.iter().map(|taken| &taken.event), &self.cut)?;
         let told = self.told;
-        Check::Acknowledged.holds(there >= told, || format!("{told} were acknowledged, {there} are there"))?;
+        Check::Acknowledged
+            .holds(there >= told, || format!("{told} were acknowledged, {there} are there"))?;
         let same = recovery.events == there as u64 && recovery.chains == found.len();
         Check::Reopening.holds(same, || format!("{recovery:?}, but {there} events are there"))?;
         let new = recovery.epoch > self.epoch || !self.thorough;
@@ -64,7 +66,8 @@ impl World {
     fn check_reopening(&self, first: &Contents) -> Checked {
         for (end, disk) in [("a kill", self.disk.copy()), ("a loss of power", self.disk.synced())] {
             let broken = |told: String| Check::Reopening.broken(format!("after {end}: {told}"));
-            let (store, recovery) = look(&disk, &self.options).map_err(|error| broken(format!("{error:?}")))?;
+            let (store, recovery) =
+                look(&disk, &self.options).map_err(|error| broken(format!("{error:?}")))?;
             Check::Reopening.holds(recovery.cut.is_none(), || format!("after {end}: {recovery:?}"))?;
             let again = contents(&store).map_err(|error| broken(error.to_string()))?;
             Check::Reopening.holds(again == *first, || format!("after {end}: not what was there"))?;

@@ -14,8 +14,12 @@ use crate::world::World;
 impl World {
     /// Damages a copy of the disk, and looks what a process says that opens it.
     pub(crate) fn check_rot(&mut self, rot: Rot) -> Checked {
-        let names: Vec<_> =
-            self.disk.names().into_iter().filter(|name| self.disk.content(name).is_some_and(|c| !c.is_empty())).collect();
+        let names: Vec<_> = self
+            .disk
+            .names()
+            .into_iter()
+            .filter(|name| self.disk.content(name).is_some_and(|c| !c.is_empty()))
+            .collect();
         let Some(name) = names.get(usize::from(rot.file) % names.len().max(1)) else { return Ok(()) };
         let bytes = self.disk.content(name).unwrap_or_default();
         let damaged = place(&bytes, rot);
@@ -28,7 +32,9 @@ impl World {
         let Ok(baseline) = contents(&baseline) else { return Ok(()) };
         let there = count(&baseline);
         let told = |lost: usize, least: usize| {
-            format!("{name} was damaged at {damaged:?}: of {there} events {lost} are left, {least} are known to be durable")
+            format!(
+                "{name} was damaged at {damaged:?}: of {there} events {lost} are left, {least} are known to be durable"
+            )
         };
         let found = match look(&copy, &self.options) {
             Err(OpenError::Damaged(_)) => {

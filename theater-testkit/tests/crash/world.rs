@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use theater_chain::flaw::{Flaw, with_flaws};
 use theater_chain::vfs::Vfs;
-use theater_chain::{AppendError, Chain, ChainStore, Durability, Head, LogOptions, Lsn, Poisoned, SteppedStore};
+use theater_chain::{
+    AppendError, Chain, ChainStore, Durability, Head, LogOptions, Lsn, Poisoned, SteppedStore,
+};
 use theater_core::{Bytes, ChainEvent, EventHash, EventKind};
 use theater_testkit::disk::{DiskFault, SimDisk};
 
@@ -131,7 +133,8 @@ impl World {
     pub(crate) fn begin(&mut self, store: SteppedStore) {
         self.heads.clear();
         for taken in &self.taken {
-            let chain = self.heads.entry(chain_of(&self.heads, &taken.event)).or_insert(Head::after(&taken.event));
+            let chain =
+                self.heads.entry(chain_of(&self.heads, &taken.event)).or_insert(Head::after(&taken.event));
             *chain = Head::after(&taken.event);
         }
         (self.poisoned, self.faulty) = (None, false);
@@ -270,7 +273,8 @@ impl World {
         }
         let taken = self.taken.len();
         let told = self.told;
-        Check::AheadOfDisk.holds(told <= taken, || format!("{told} are called durable, {taken} were taken"))?;
+        Check::AheadOfDisk
+            .holds(told <= taken, || format!("{told} are called durable, {taken} were taken"))?;
         self.stats.acknowledged += told - before;
         if self.full() {
             self.safe = told;
@@ -302,8 +306,9 @@ impl World {
             let (store, _) = look(&disk, &self.options).map_err(|error| broken(format!("{error:?}")))?;
             let found = contents(&store).map_err(|error| broken(error.to_string()))?;
             let found = compare(&found, self.taken.iter().map(|taken| &taken.event), &self.cut)?;
-            Check::AheadOfDisk
-                .holds(found >= least, || format!("after {end}: {found} events, {least} were acknowledged"))?;
+            Check::AheadOfDisk.holds(found >= least, || {
+                format!("after {end}: {found} events, {least} were acknowledged")
+            })?;
         }
         Ok(())
     }
