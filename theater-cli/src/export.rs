@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::io::Write;
 
 use anyhow::Context;
-use theater_chain::{ChainReader, EventStream, jsonl};
+use theater_chain::{ChainReader, jsonl};
 use theater_core::event::payload::{self, Genesis, Started};
 use theater_core::{ActorId, ChainEvent, ChainId, EventKind, EventRange, Incarnation};
 
-const UNREADABLE: &str = "could not read the event chains back";
+/// Events that are taken from the store at a time.
+const PAGE: usize = 1_024;
 
 /// What a run consisted of, by its chains: nothing is missing here even if lifecycle lines were lost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,9 +30,9 @@ impl Tally {
         let mut tally = Self::default();
         for chain in chains {
             tally.actors += 1;
-            let mut events = EventStream::oldest_first(store, *chain, 0);
-            while let Some(event) = events.next().await.context(UNREADABLE)? {
-                tally.count(&event);
+            let mut pages = Pages::new(store, *chain);
+            while let Some(page) = pages.next().await? {
+                page.iter().for_each(|event| tally.count(event));
             }
         }
         Ok(tally)
@@ -58,7 +59,7 @@ pub(crate) async fn of_run(
     let mut actors: HashSet<ActorId> = root.into_iter().collect();
     for chain in store.chains().await.context("could not list the event chains")? {
         let first = store.read(chain, EventRange { from: 0, limit: 1 }).await;
-        let first = first.context(UNREADABLE)?;
+        let first = first.context("could not read the event chains back")?;
         let genesis = first.first().context("a chain has an event")?;
         let genesis: Genesis = payload::decode(&genesis.payload).with_context(|| format!("chain {chain}"))?;
         let of_tree = genesis.parent.is_some_and(|parent| actors.contains(&parent.actor));
@@ -78,16 +79,43 @@ pub(crate) async fn write(
 ) -> anyhow::Result<()> {
     for chain in chains.iter().copied() {
         let mut actor: Option<ActorId> = None;
-        let mut events = EventStream::oldest_first(store, chain, 0);
-        while let Some(event) = events.next().await.context(UNREADABLE)? {
+        let mut pages = Pages::new(store, chain);
+        while let Some(page) = pages.next().await? {
             let actor = match actor {
                 Some(actor) => actor,
-                None => *actor.insert(jsonl::actor_of(&event).with_context(|| format!("chain {chain}"))?),
+                None => {
+                    let first = page.first().context("a page has an event")?;
+                    *actor.insert(jsonl::actor_of(first).with_context(|| format!("chain {chain}"))?)
+                }
             };
-            jsonl::write_events(&mut out, actor, [&event])?;
+            jsonl::write_events(&mut out, actor, &page)?;
         }
     }
     Ok(())
+}
+
+/// The events of a chain, some at a time.
+struct Pages<'a> {
+    store: &'a dyn ChainReader,
+    chain: ChainId,
+    from: u64,
+}
+
+impl<'a> Pages<'a> {
+    fn new(store: &'a dyn ChainReader, chain: ChainId) -> Self {
+        Self { store, chain, from: 0 }
+    }
+
+    /// The next events, at least one; `None` after the last.
+    async fn next(&mut self) -> anyhow::Result<Option<Vec<ChainEvent>>> {
+        let page = self
+            .store
+            .read(self.chain, EventRange { from: self.from, limit: PAGE })
+            .await
+            .context("could not read the event chains back")?;
+        self.from += page.len() as u64;
+        Ok((!page.is_empty()).then_some(page))
+    }
 }
 
 #[cfg(test)]
