@@ -16,6 +16,11 @@
 
 mod chain;
 mod export;
+#[cfg(not(feature = "flaws"))]
+mod flaw;
+#[cfg(feature = "flaws")]
+#[doc(hidden)]
+pub mod flaw;
 mod growth;
 pub mod hash;
 mod import;

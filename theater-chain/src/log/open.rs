@@ -11,9 +11,10 @@ use tokio::sync::watch;
 use super::load::{self, Loaded, Sidecar};
 use super::state::{End, FOLDER, Segment, State, segment_path};
 use super::{Jobs, LogOptions, Shared, blobs, housekeeping, retired};
+use crate::flaw::{self, Flaw};
 use crate::segment::{SegmentHeader, header};
 use crate::store::{Damage, Lsn, Tails};
-use crate::vfs::{Vfs, replace_file, write_all_at};
+use crate::vfs::{Vfs, read_file, replace_file, write_all_at};
 
 /// Why a log was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +155,7 @@ pub(super) fn open(vfs: Arc<dyn Vfs>, options: LogOptions) -> Result<(Arc<Shared
     for segment in loaded {
         store = Some(segment.header.store);
         // Nothing is in it: the segment that is begun now takes its place and its name.
-        if segment.is_empty() {
+        if segment.is_empty() && !flaw::has(Flaw::SameSegment) {
             state.end.crc = segment.header.prev_crc;
             continue;
         }
@@ -170,7 +171,9 @@ pub(super) fn open(vfs: Arc<dyn Vfs>, options: LogOptions) -> Result<(Arc<Shared
         None => random_id()?,
     };
     remove_unnamed_blobs(&*vfs, &state);
-    begin(&*vfs, &mut state, &options, store, recovery.epoch)?;
+    if !(flaw::has(Flaw::SameSegment) && go_on(&mut state)) {
+        begin(&*vfs, &mut state, &options, store, recovery.epoch)?;
+    }
     let accepted = AtomicU64::new(state.end.lsn);
     let shared = Shared {
         vfs,
@@ -192,18 +195,44 @@ pub(super) fn open(vfs: Arc<dyn Vfs>, options: LogOptions) -> Result<(Arc<Shared
 /// Makes what is trusted from now on durable: what another process has written may not have been synced. Cuts the torn end,
 /// and writes the sidecars that are missing.
 fn settle(vfs: &dyn Vfs, loaded: &mut [Loaded], recovery: &mut Recovery) -> Result<(), OpenError> {
-    for segment in loaded.iter().filter(|segment| segment.sidecar != Sidecar::Good) {
+    // A process that was killed may have named a blob and not synced the name.
+    vfs.sync_dir(blobs::FOLDER).map_err(|error| OpenError::io("sync", blobs::FOLDER, error))?;
+    let last = loaded.len().saturating_sub(1);
+    for (number, segment) in loaded.iter_mut().enumerate() {
+        if segment.sidecar == Sidecar::Good {
+            continue;
+        }
         let path = segment_path(&segment.name);
         let name = format!("{}.idx", segment.name);
         let end = segment.index.end;
-        segment.file.set_len(end).map_err(|error| OpenError::io("cut the end of", &path, error))?;
+        // Each but the last was synced before the next was made. Nor is a mark believed here: it may be what was not synced.
+        let trusted = flaw::has(Flaw::FailedSyncTrusted) || flaw::has(Flaw::TornEndStays);
+        if number == last && !trusted {
+            renew(vfs, segment).map_err(|error| OpenError::io("write again", &path, error))?;
+        }
+        if !flaw::has(Flaw::TornEndStays) {
+            segment.file.set_len(end).map_err(|error| OpenError::io("cut the end of", &path, error))?;
+        }
         segment.file.sync_data().map_err(|error| OpenError::io("sync", &path, error))?;
+        if flaw::has(Flaw::SameSegment) {
+            continue;
+        }
         replace_file(vfs, FOLDER, &name, &segment.index.encode())
             .map_err(|error| OpenError::io("write", &format!("{FOLDER}/{name}"), error))?;
         if segment.sidecar == Sidecar::Damaged {
             recovery.rebuilt.push(format!("{FOLDER}/{name}"));
         }
     }
+    Ok(())
+}
+
+/// Writes a segment again, into a new file. Where a process died because a sync had failed, the system shows what it wrote and takes it for
+/// synced, and so will every later sync; and what is durable must not be written over.
+fn renew(vfs: &dyn Vfs, segment: &mut Loaded) -> io::Result<()> {
+    let mut bytes = read_file(&*segment.file)?;
+    bytes.truncate(usize::try_from(segment.index.end).map_err(|_| io::ErrorKind::FileTooLarge)?);
+    replace_file(vfs, FOLDER, &format!("{}.seg", segment.name), &bytes)?;
+    segment.file = vfs.open(&segment_path(&segment.name))?;
     Ok(())
 }
 
@@ -232,7 +261,7 @@ fn add(state: &mut State, loaded: Loaded) -> Result<(), OpenError> {
     let number = u32::try_from(state.segments.len()).expect("there are fewer than 2^32 segments");
     load::add(&mut state.chains, &mut state.order, number, &loaded)?;
     let crc = loaded.ending().crc();
-    state.end = End { offset: 0, crc, lsn: loaded.index.next_lsn - 1 };
+    state.end = End { offset: loaded.index.end, crc, lsn: loaded.index.next_lsn - 1 };
     for hash in &loaded.index.blobs {
         *state.blobs.entry(*hash).or_default() += 1;
     }
@@ -246,6 +275,11 @@ fn add(state: &mut State, loaded: Loaded) -> Result<(), OpenError> {
     let file = OnceLock::from(loaded.file);
     state.segments.push(Arc::new(Segment { name: loaded.name, header: loaded.header, file }));
     Ok(())
+}
+
+/// Goes on behind the end of the last segment, as a log must not. Whether there is one.
+fn go_on(state: &mut State) -> bool {
+    state.segments.last().is_some_and(|segment| state.end.offset < segment.header.capacity)
 }
 
 /// Begins the segment that this process writes first.

@@ -7,6 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use theater_core::{Bytes, ChainEvent, ChainId, PayloadHash};
 
 use crate::chain::Head;
+use crate::flaw::{self, Flaw};
 use crate::segment::header::HEADER_LEN;
 use crate::segment::index::SegmentIndex;
 use crate::segment::record::{self, Form};
@@ -162,7 +163,7 @@ impl State {
             self.chunk().bytes.extend_from_slice(&bytes);
         }
         let (segment, offset, seed) = (self.newest(), self.end.offset, self.end.crc);
-        let (lsn, synced) = (self.end.lsn + 1, self.synced);
+        let (lsn, synced) = (self.end.lsn + 1, self.carried());
         let chunk = self.chunk();
         let crc = record::put_event(&mut chunk.bytes, seed, (lsn, synced), form, event);
         chunk.lsn = lsn;
@@ -202,13 +203,18 @@ impl State {
     /// A mark behind the last record, which it becomes.
     fn put_mark(&mut self) -> Vec<u8> {
         let header = self.segments.last().expect("a log has the segment that it writes").header;
-        let (lsn, durable) = (self.end.lsn, self.synced);
+        let (lsn, durable) = (self.end.lsn, self.carried());
         let mut bytes = Vec::with_capacity(MARK_LEN);
         let seal = record::mark_seal(&header.store, header.epoch, lsn, durable);
         self.end.crc = record::put_mark(&mut bytes, self.end.crc, (lsn, durable), seal);
         self.end.offset += bytes.len() as u64;
         self.marked = durable;
         bytes
+    }
+
+    /// How far the log is durable, as what is written next says.
+    fn carried(&self) -> u64 {
+        if flaw::has(Flaw::NothingCarried) { 0 } else { self.synced }
     }
 
     fn newest(&self) -> u32 {
@@ -239,10 +245,12 @@ impl State {
         if empty || self.end.offset + len <= last.capacity {
             return;
         }
+        // One that has no event has the same name: the new one takes its place, marks and all.
+        let replaces = last.first_lsn == self.end.lsn + 1;
         let header = SegmentHeader {
             first_lsn: self.end.lsn + 1,
             capacity: next_capacity(last.capacity, options).max(len + HEADER_LEN as u64),
-            prev_crc: self.end.crc,
+            prev_crc: if replaces { last.prev_crc } else { self.end.crc },
             closing_crc: None,
             rewrites: 0,
             ..last

@@ -19,6 +19,7 @@ use std::sync::LazyLock;
 use theater_core::{ChainEvent, EventHash, EventHeader};
 
 use super::header::part;
+use crate::flaw::{self, Flaw};
 use crate::hash::{self, HEADER_LEN, HeaderError};
 
 /// Payloads above this length are kept as blobs, 64 KiB.
@@ -148,6 +149,7 @@ fn finish(into: &mut Vec<u8>, start: usize, seed: u32) -> u32 {
 
 /// The checksum of a record with its padding, but for the checksum itself.
 fn checksum(record: &[u8], seed: u32) -> u32 {
+    let seed = if flaw::has(Flaw::PlainChecksum) { 0 } else { seed };
     crc32c::crc32c_append(crc32c::crc32c_append(seed, &record[..4]), &record[8..])
 }
 

@@ -2,6 +2,8 @@
 
 use theater_core::{ChainId, EventHash, PayloadHash};
 
+use crate::flaw::{self, Flaw};
+
 use super::header::{HEADER_LEN, SegmentHeader};
 use super::record::{self, Form, Record, RecordFault};
 
@@ -75,7 +77,8 @@ impl Extent {
             // A mark stands behind the last event, and where events were pruned perhaps behind one that is gone.
             Record::Mark => (self.next_lsn - 1, prefix.lsn),
         };
-        if found != expected && !(gaps && found > expected) {
+        let follows = found == expected || gaps && found > expected || flaw::has(Flaw::AnyOrder);
+        if found == u64::MAX || !follows {
             return Err(ScanFault::Order { expected, found });
         }
         let slot =
