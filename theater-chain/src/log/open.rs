@@ -105,14 +105,26 @@ pub(crate) fn lock(folder: &Path) -> Result<std::fs::File, OpenError> {
     let name = path.display().to_string();
     let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
     let file = file.map_err(|error| OpenError::io("open", &name, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(OpenError::InUse { folder: folder.display().to_string() })
+    let mut tries = 0;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            // A process that was just forked holds what its parent has open until it becomes another program.
+            Err(std::fs::TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                tries += 1;
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {
+                return Err(OpenError::InUse { folder: folder.display().to_string() });
+            }
+            Err(std::fs::TryLockError::Error(error)) => return Err(OpenError::io("lock", &name, error)),
         }
-        Err(std::fs::TryLockError::Error(error)) => Err(OpenError::io("lock", &name, error)),
     }
 }
+
+/// How often a lock is tried again, and after which time, before it is another process that has it.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Opens a log: reads it, cuts a torn end, and begins a new segment of a new term.
 pub(super) fn open(vfs: Arc<dyn Vfs>, options: LogOptions) -> Result<(Arc<Shared>, Recovery), OpenError> {

@@ -240,9 +240,7 @@ impl State {
     /// Goes on in a new segment, where the newest has no room for a record of this length.
     fn make_room(&mut self, len: u64, options: &LogOptions) {
         let last = self.segments.last().expect("a log has the segment that it writes").header;
-        // The segment that a process begins with may be shorter than its first record. It grows then: a next one would have its name.
-        let empty = last.first_lsn > self.end.lsn;
-        if empty || self.end.offset + len <= last.capacity {
+        if self.end.offset + len <= last.capacity {
             return;
         }
         // One that has no event has the same name: the new one takes its place, marks and all.

@@ -36,8 +36,6 @@ pub(crate) enum Wrong {
     ShortTakenForWhole,
     /// What another process wrote is trusted without syncing it.
     RecoveryUnsynced,
-    /// Names that another process gave are trusted without syncing them.
-    RecoveredNamesUnsynced,
 }
 
 /// The disk as a flawed log uses it.
@@ -101,7 +99,6 @@ impl Vfs for FlawedDisk {
         match self.wrong {
             Wrong::NoFolderSync => Ok(()),
             Wrong::BlobFolderUnsynced if folder == "blobs" && !opening => Ok(()),
-            Wrong::RecoveredNamesUnsynced if folder == "blobs" && opening => Ok(()),
             Wrong::SyncErrorsIgnored => self.disk.sync_dir(folder).or(Ok(())),
             _ => self.disk.sync_dir(folder),
         }

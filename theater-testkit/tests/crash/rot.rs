@@ -49,7 +49,7 @@ impl World {
             return Ok(());
         };
         let left = compare(&found, self.taken.iter().map(|taken| &taken.event), &self.cut)?;
-        let least = self.least(name, &bytes, &damaged, rot.sector, there);
+        let least = self.least(name, &bytes, &damaged, there);
         if left < there {
             self.stats.damage_cut += 1;
         }
@@ -57,7 +57,7 @@ impl World {
     }
 
     /// How many events must be there, or their loss be reported.
-    fn least(&self, name: &str, bytes: &[u8], damaged: &Range<usize>, sector: bool, there: usize) -> usize {
+    fn least(&self, name: &str, bytes: &[u8], damaged: &Range<usize>, there: usize) -> usize {
         let names = self.disk.names();
         let newest = names.iter().rfind(|name| name.ends_with(".seg"));
         // A sidecar may be left of another segment that had the name; it says which checksum its segment's header has.
@@ -68,16 +68,16 @@ impl World {
         }
         let entries = image::entries(bytes);
         let whole = |entry: &Entry| entry.bytes.end <= damaged.start || entry.bytes.start >= damaged.end;
-        let Some(first) = entries.iter().find(|entry| !whole(entry)) else { return there };
+        let Some(at) = entries.iter().position(|entry| !whole(entry)) else { return there };
+        let first = &entries[at];
         let before = match first.what {
             What::Event => first.lsn - 1,
             What::Mark => first.lsn,
         };
         let mut known = before;
         for (number, entry) in entries.iter().enumerate() {
-            // Behind a destroyed sector a record is believed if the one before it says that it follows.
-            let follows = !sector || number > 0 && whole(&entries[number - 1]);
-            if whole(entry) && (entry.what == What::Mark || follows) {
+            // Behind damage only marks are believed: anything else may be a part of a payload.
+            if whole(entry) && (entry.what == What::Mark || number < at) {
                 known = known.max(self.said_durable(entry));
             }
         }
@@ -92,8 +92,11 @@ impl World {
                 self.taken.get(at).map_or(0, |taken| taken.durable)
             }
             What::Mark => {
-                let marks = self.marks.iter().filter(|(lsn, _)| *lsn == entry.lsn);
-                marks.map(|(_, durable)| *durable).min().unwrap_or(0)
+                let marks =
+                    self.marks.iter().filter(|(lsn, _)| *lsn == entry.lsn).map(|(_, durable)| *durable);
+                // One that was written with what came next says what that one says.
+                let next = usize::try_from(entry.lsn).ok().and_then(|lsn| self.taken.get(lsn));
+                marks.chain(next.map(|taken| taken.durable)).min().unwrap_or(0)
             }
         }
     }

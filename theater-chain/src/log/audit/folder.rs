@@ -47,7 +47,8 @@ struct Files {
 pub(in crate::log) fn audit(vfs: &dyn Vfs, tell: &(dyn Fn(u64, u64) + Sync)) -> Result<Audit, OpenError> {
     let files = files(vfs)?;
     let progress = Progress { done: 0.into(), all: size(vfs, &files), tell };
-    let (segments, blobs) = look(vfs, &files, &progress);
+    let (segments, mut blobs) = look(vfs, &files, &progress);
+    blobs.extend(written_meanwhile(vfs, &segments, &blobs, &progress));
     // Read after the segments: what they lack by then is in it.
     let (retired, fault) = match retired::load(vfs) {
         Ok(heads) => (heads.into_iter().map(|head| head.chain_id).collect(), None),
@@ -58,6 +59,20 @@ pub(in crate::log) fn audit(vfs: &dyn Vfs, tell: &(dyn Fn(u64, u64) + Sync)) -> 
     let mut audit = together(files, segments, blobs, &retired);
     audit.damages.extend(fault.map(|fault| FolderDamage { damage: fault.damage, lsn: None, actor: None }));
     Ok(audit)
+}
+
+/// Blobs that segments name and that were not there when the folder was listed: another process may write to it.
+fn written_meanwhile(
+    vfs: &dyn Vfs,
+    segments: &[SegmentAudit],
+    blobs: &[BlobAudit],
+    progress: &Progress<'_>,
+) -> Vec<BlobAudit> {
+    let listed: BTreeSet<_> = blobs.iter().map(|blob| blob.hash).collect();
+    let named: BTreeSet<_> =
+        segments.iter().flat_map(|segment| &segment.blobs).map(|blob| blob.hash).collect();
+    let new = named.difference(&listed).filter(|hash| vfs.open(&blobs::path(**hash)).is_ok());
+    new.map(|hash| blob::audit(vfs, *hash, progress)).collect()
 }
 
 fn list(vfs: &dyn Vfs, folder: &str) -> Result<Vec<String>, OpenError> {
