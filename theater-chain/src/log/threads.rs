@@ -191,6 +191,7 @@ mod tests {
         options.durability = Durability::Relaxed;
         // Much longer than there is ever nothing to write, and long before the first segment is full, which syncs it as well.
         options.sync_interval = Duration::from_millis(300);
+        options.first_segment = 8 << 20;
         let vfs = RealVfs::new(folder.path()).unwrap();
         let (store, _) = SegmentedStore::open_on(Arc::new(vfs), options).unwrap();
         let (mut chain, genesis) = Chain::genesis("busy".into(), store.epoch(), 1);
@@ -203,7 +204,7 @@ mod tests {
                 assert!(begun.elapsed() < Duration::from_secs(10), "event {} is not synced", before + 1);
                 let head = chain.head();
                 store.append(head, chain.append(EventKind::LOG, "x".into(), 2)).unwrap();
-                std::thread::sleep(Duration::from_micros(200));
+                std::thread::sleep(Duration::from_millis(1));
             }
             before = synced(&store);
         }

@@ -3,6 +3,7 @@
 mod append;
 mod durable;
 mod read;
+mod remove;
 mod threads;
 mod writer;
 
@@ -88,6 +89,7 @@ macro_rules! __store_cases {
                     what_does_not_follow_the_head_is_refused []
                     what_was_sealed_wrongly_is_kept_as_it_is []
                     a_new_term_begins_with_an_event []
+                    what_could_not_be_read_back_is_refused []
                 }
             }
             threads {
@@ -132,6 +134,15 @@ macro_rules! __store_cases {
                 "Following" {
                     a_follower_hears_every_event_from_then_on []
                     a_follower_that_is_too_slow_is_told_what_it_missed []
+                }
+            }
+            remove {
+                "Removing" {
+                    payloads_go_where_they_may_and_are_counted []
+                    of_a_retired_chain_the_head_stays []
+                    an_id_is_not_given_again []
+                    a_chain_is_retired_with_its_head_only []
+                    an_unknown_chain_is_neither_pruned_nor_retired []
                 }
             }
         }

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use theater_chain::{AppendError, ChainReader, ChainStore, Durability, Head, Lsn, Poisoned, ReadError, Tail};
+use theater_chain::{
+    AppendError, ChainReader, ChainStore, Durability, Head, Lsn, Poisoned, PruneError, PruneReport,
+    ReadError, RetireError, Tail,
+};
 use theater_core::{ChainEvent, ChainId, EventRange, async_trait};
 
 /// What goes wrong with a store.
@@ -166,5 +169,13 @@ impl<S: ChainStore> ChainStore for FaultyStore<S> {
 
     fn tail(&self) -> Tail {
         self.inner.tail()
+    }
+
+    async fn prune(&self, chain: ChainId, before: u64) -> Result<PruneReport, PruneError> {
+        self.inner.prune(chain, before).await
+    }
+
+    async fn retire(&self, head: Head) -> Result<(), RetireError> {
+        self.inner.retire(head).await
     }
 }

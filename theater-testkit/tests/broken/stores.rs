@@ -4,8 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use theater_chain::{
-    AppendError, Chain, ChainReader, ChainStore, Durability, Head, Lsn, MemoryStore, Poisoned, ReadError,
-    Tail,
+    AppendError, Chain, ChainReader, ChainStore, Durability, Head, Lsn, MemoryStore, Poisoned, PruneError,
+    PruneReport, ReadError, RetireError, Tail,
 };
 use theater_core::{ChainEvent, ChainId, EventHash, EventRange, async_trait};
 
@@ -40,6 +40,15 @@ pub(crate) enum Flaw {
     CountsRefusals,
     IsDurableLate,
     TellsFollowersOfNothing,
+    TakesOtherVersions,
+    PrunesOneTooMany,
+    PrunesEveryKind,
+    CountsNothingThatItPrunes,
+    PrunesAnyChain,
+    RetiresWhateverTheHead,
+    ForgetsRetiredHeads,
+    ReadsRetiredChainsAsEmpty,
+    GivesRetiredIdsAgain,
 }
 
 impl Flaw {
@@ -69,6 +78,15 @@ impl Flaw {
         (Self::CountsRefusals, "Durability"),
         (Self::IsDurableLate, "Durability"),
         (Self::TellsFollowersOfNothing, "Following"),
+        (Self::TakesOtherVersions, "Keeping"),
+        (Self::PrunesOneTooMany, "Removing"),
+        (Self::PrunesEveryKind, "Removing"),
+        (Self::CountsNothingThatItPrunes, "Removing"),
+        (Self::PrunesAnyChain, "Removing"),
+        (Self::RetiresWhateverTheHead, "Removing"),
+        (Self::ForgetsRetiredHeads, "Removing"),
+        (Self::ReadsRetiredChainsAsEmpty, "Removing"),
+        (Self::GivesRetiredIdsAgain, "Removing"),
     ];
 }
 
@@ -81,6 +99,8 @@ pub(crate) struct BrokenStore {
     refused: AtomicU64,
     /// The heads as this store believes them, where it does not ask the one inside.
     heads: Mutex<Vec<Head>>,
+    /// Below which positions it has pruned.
+    pruned: Mutex<Vec<(ChainId, u64)>>,
 }
 
 impl BrokenStore {
@@ -91,6 +111,7 @@ impl BrokenStore {
             appends: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             heads: Mutex::default(),
+            pruned: Mutex::default(),
         }
     }
 
@@ -121,6 +142,9 @@ impl BrokenStore {
 impl ChainReader for BrokenStore {
     async fn head(&self, chain: ChainId) -> Result<Option<Head>, ReadError> {
         let Some(head) = self.inner.head(chain).await? else { return Ok(None) };
+        if self.flaw == Flaw::ForgetsRetiredHeads && !self.inner.chains().await?.contains(&chain) {
+            return Ok(None);
+        }
         if self.flaw == Flaw::SaysAnOldHead && head.length > 1 {
             let range = EventRange { from: head.length - 2, limit: 1 };
             return Ok(self.inner.read(chain, range).await?.first().map(Head::after));
@@ -133,6 +157,9 @@ impl ChainReader for BrokenStore {
             Err(ReadError::UnknownChain { .. }) if self.flaw == Flaw::UnknownChainsAreEmpty => {
                 return Ok(Vec::new());
             }
+            Err(ReadError::Retired { .. }) if self.flaw == Flaw::ReadsRetiredChainsAsEmpty => {
+                return Ok(Vec::new());
+            }
             answer => answer?,
         };
         match self.flaw {
@@ -143,6 +170,13 @@ impl ChainReader for BrokenStore {
             }
             Flaw::RefusesRangesBeyondTheEnd if events.is_empty() && range.limit > 0 => {
                 return Err(ReadError::UnknownChain { chain });
+            }
+            Flaw::PrunesEveryKind => {
+                let pruned = lock(&self.pruned);
+                let before =
+                    pruned.iter().filter(|(pruned, _)| *pruned == chain).map(|(_, before)| *before).max();
+                let gone = |event: &&mut ChainEvent| event.header.seq < before.unwrap_or(0);
+                events.iter_mut().filter(gone).for_each(|event| event.payload.clear());
             }
             Flaw::ForgetsTimes => {
                 events.iter_mut().for_each(|event| event.header.time &= u64::from(u32::MAX))
@@ -174,6 +208,11 @@ impl ChainStore for BrokenStore {
         let head = Head::after(&genesis);
         let created = match self.inner.create(genesis) {
             Err(AppendError::AlreadyExists { .. }) if self.flaw == Flaw::CreatesTwice => Ok(head),
+            Err(AppendError::AlreadyExists { chain })
+                if self.flaw == Flaw::GivesRetiredIdsAgain && self.believed(chain).is_none() =>
+            {
+                Ok(head)
+            }
             answer => answer,
         };
         if let Ok(head) = created {
@@ -229,6 +268,9 @@ impl ChainStore for BrokenStore {
                 Err(AppendError::NotSealedOntoHead { .. }) => return self.force(expected, &event),
                 answer => return answer,
             },
+            Flaw::TakesOtherVersions if theater_chain::hash::check_supported(&event.header).is_err() => {
+                return self.force(expected, &event);
+            }
             Flaw::BeginsUnknownChains => match self.inner.append(expected, event.clone()) {
                 Err(AppendError::UnknownChain { .. }) => {
                     let mut genesis = event;
@@ -300,5 +342,30 @@ impl ChainStore for BrokenStore {
             return MemoryStore::new().tail();
         }
         self.inner.tail()
+    }
+
+    async fn prune(&self, chain: ChainId, before: u64) -> Result<PruneReport, PruneError> {
+        let further = u64::from(self.flaw == Flaw::PrunesOneTooMany);
+        let report = match self.inner.prune(chain, before.saturating_add(further)).await {
+            Err(PruneError::UnknownChain { .. }) if self.flaw == Flaw::PrunesAnyChain => {
+                PruneReport::default()
+            }
+            answer => answer?,
+        };
+        lock(&self.pruned).push((chain, before));
+        Ok(if self.flaw == Flaw::CountsNothingThatItPrunes { PruneReport::default() } else { report })
+    }
+
+    async fn retire(&self, head: Head) -> Result<(), RetireError> {
+        let retired = match self.inner.retire(head).await {
+            Err(RetireError::Conflict { actual }) if self.flaw == Flaw::RetiresWhateverTheHead => {
+                self.inner.retire(actual).await
+            }
+            answer => answer,
+        };
+        if retired.is_ok() {
+            lock(&self.heads).retain(|believed| believed.chain_id != head.chain_id);
+        }
+        retired
     }
 }
