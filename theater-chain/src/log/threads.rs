@@ -187,11 +187,13 @@ mod tests {
     #[test]
     fn where_durability_is_relaxed_events_are_synced_in_time_though_more_are_written_all_the_while() {
         let folder = tempfile::tempdir().unwrap();
-        let mut options = LogOptions::default();
-        options.durability = Durability::Relaxed;
-        // Much longer than there is ever nothing to write, and long before the first segment is full, which syncs it as well.
-        options.sync_interval = Duration::from_millis(300);
-        options.first_segment = 8 << 20;
+        let options = LogOptions {
+            durability: Durability::Relaxed,
+            // Much longer than there is ever nothing to write, and long before the first segment is full, which syncs it as well.
+            sync_interval: Duration::from_millis(300),
+            first_segment: 8 << 20,
+            ..LogOptions::default()
+        };
         let vfs = RealVfs::new(folder.path()).unwrap();
         let (store, _) = SegmentedStore::open_on(Arc::new(vfs), options).unwrap();
         let (mut chain, genesis) = Chain::genesis("busy".into(), store.epoch(), 1);

@@ -164,11 +164,11 @@ pub(super) async fn a_new_term_begins_with_an_event(store: Store) -> Verdict {
 pub(super) async fn what_could_not_be_read_back_is_refused(store: Store) -> Verdict {
     let mut writer = Writer::create(&*store, "one")?;
     writer.append(&*store, "sound")?;
-    let changes: [(&str, fn(&mut EventHeader)); 2] = [
-        ("of another version", |header| header.version += 1),
-        ("with a flag that nobody knows", |header| header.flags = 1),
-    ];
-    for (what, change) in changes {
+    for (what, version, flags) in [("of another version", 1, 0), ("with a flag that nobody knows", 0, 1)] {
+        let change = |header: &mut EventHeader| {
+            header.version += version;
+            header.flags += flags;
+        };
         let mut event = writer.draft("from the future");
         change(&mut event.header);
         event.hash = hash::event_hash(&event.header);
