@@ -171,6 +171,7 @@ impl Shared {
 /// let (chain, genesis) = Chain::genesis("who I am".into(), store.epoch(), 1_000);
 /// store.create(genesis)?;
 /// store.close()?;
+/// drop(store);
 ///
 /// let (store, recovery) = SegmentedStore::open(folder, LogOptions::default())?;
 /// assert_eq!((recovery.events, recovery.cut), (1, None));

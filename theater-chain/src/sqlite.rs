@@ -140,6 +140,7 @@ impl Shared {
 /// let (chain, genesis) = Chain::genesis("who I am".into(), store.epoch(), 1_000);
 /// store.create(genesis)?;
 /// store.close()?;
+/// drop(store);
 ///
 /// let (store, recovery) = SqliteStore::open(folder, SqliteOptions::default())?;
 /// assert_eq!((recovery.events, recovery.closed), (1, true));

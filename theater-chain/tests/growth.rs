@@ -120,7 +120,9 @@ fn tree() -> Tree {
     let root = tree.spawn(None);
     let child = tree.spawn(Some(root));
     let grandchild = tree.spawn(Some(child));
-    [root, child, grandchild].into_iter().for_each(|n| tree.work(n));
+    for n in [root, child, grandchild] {
+        tree.work(n);
+    }
     tree.end(child, grandchild);
     tree.end(root, child);
     tree

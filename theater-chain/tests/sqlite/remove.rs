@@ -73,7 +73,7 @@ async fn a_pruned_payload_is_not_found_in_the_file_once_the_store_is_closed() {
     let mut events = chain("one", 1);
     let mut writer = theater_chain::Chain::resume(last(&events));
     events.push(writer.append(theater_core::EventKind::LOG, secret.clone().into(), 5));
-    let folder = closed(&[events.clone()]);
+    let folder = closed(std::slice::from_ref(&events));
     let holds = || fs::read(file(&folder)).unwrap().windows(37).any(|window| window == &secret[..37]);
     assert!(holds());
     let (store, _) = open(folder.path()).unwrap();
@@ -85,7 +85,7 @@ async fn a_pruned_payload_is_not_found_in_the_file_once_the_store_is_closed() {
 #[tokio::test]
 async fn damage_is_told_and_not_pruned_away() {
     let events = chain("one", 30);
-    let folder = closed(&[events.clone()]);
+    let folder = closed(std::slice::from_ref(&events));
     Connection::open(file(&folder))
         .unwrap()
         .execute("UPDATE event SET hash = zeroblob(32) WHERE lsn = 8", [])

@@ -89,6 +89,7 @@ macro_rules! __store_cases {
                     what_does_not_follow_the_head_is_refused []
                     what_was_sealed_wrongly_is_kept_as_it_is []
                     a_new_term_begins_with_an_event []
+                    what_could_not_be_read_back_is_refused []
                 }
             }
             threads {

@@ -40,6 +40,7 @@ pub(crate) enum Flaw {
     CountsRefusals,
     IsDurableLate,
     TellsFollowersOfNothing,
+    TakesOtherVersions,
     PrunesNothing,
     PrunesOneTooMany,
     PrunesWhatIsNeeded,
@@ -84,6 +85,7 @@ impl Flaw {
         (Self::CountsRefusals, "Durability"),
         (Self::IsDurableLate, "Durability"),
         (Self::TellsFollowersOfNothing, "Following"),
+        (Self::TakesOtherVersions, "Keeping"),
         (Self::PrunesNothing, "Removing"),
         (Self::PrunesOneTooMany, "Removing"),
         (Self::PrunesWhatIsNeeded, "Removing"),
@@ -292,6 +294,9 @@ impl ChainStore for BrokenStore {
                 Err(AppendError::NotSealedOntoHead { .. }) => return self.force(expected, &event),
                 answer => return answer,
             },
+            Flaw::TakesOtherVersions if theater_chain::hash::check_supported(&event.header).is_err() => {
+                return self.force(expected, &event);
+            }
             Flaw::BeginsUnknownChains => match self.inner.append(expected, event.clone()) {
                 Err(AppendError::UnknownChain { .. }) => {
                     let mut genesis = event;

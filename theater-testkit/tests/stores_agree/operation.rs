@@ -48,6 +48,17 @@ pub(super) enum Operation {
     Chains,
     /// Waits until what was taken is durable.
     UntilDurable,
+    /// Removes the payloads of a chain below a position, once everything is closed and opened again: a log keeps what is among its
+    /// last events.
+    Prune {
+        chain: usize,
+        before: u64,
+    },
+    /// Retires a chain with the head that it had so many events ago.
+    Retire {
+        chain: usize,
+        ago: usize,
+    },
     /// Closes and opens again what is on a disk.
     Reopen,
     /// Follows from here on.
@@ -88,6 +99,8 @@ pub(super) enum Deed {
     Head(ChainId),
     Chains,
     UntilDurable,
+    Prune(ChainId, u64),
+    Retire(Head),
     Reopen,
     Follow,
     Hear,
@@ -112,6 +125,8 @@ pub(super) fn operation() -> impl Strategy<Value = Operation> {
         Just(Wrong::Genesis),
     ];
     let from = prop_oneof![8 => 0..40_u64, 1 => Just(u64::MAX)];
+    let position = prop_oneof![8 => 0..40_u64, 1 => Just(u64::MAX)];
+    let ago = prop_oneof![2 => Just(0_usize), 1 => 1..3_usize];
     let limit = prop_oneof![8 => 0..40_usize, 1 => Just(usize::MAX)];
     prop_oneof![
         4 => chain().prop_map(|chain| Operation::Create { chain }),
@@ -123,6 +138,8 @@ pub(super) fn operation() -> impl Strategy<Value = Operation> {
         3 => chain().prop_map(|chain| Operation::Head { chain }),
         2 => Just(Operation::Chains),
         2 => Just(Operation::UntilDurable),
+        1 => (chain(), position).prop_map(|(chain, before)| Operation::Prune { chain, before }),
+        1 => (chain(), ago).prop_map(|(chain, ago)| Operation::Retire { chain, ago }),
         1 => Just(Operation::Reopen),
         1 => Just(Operation::Follow),
         2 => Just(Operation::Hear),
@@ -197,6 +214,8 @@ impl World {
             Operation::Head { chain } => Deed::Head(self.id(chain)),
             Operation::Chains => Deed::Chains,
             Operation::UntilDurable => Deed::UntilDurable,
+            Operation::Prune { chain, before } => Deed::Prune(self.id(chain), before),
+            Operation::Retire { chain, ago } => Deed::Retire(self.head(chain, ago)),
             Operation::Reopen => Deed::Reopen,
             Operation::Follow => Deed::Follow,
             Operation::Hear => Deed::Hear,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use theater_chain::{
-    AppendError, ChainStore, Durability, Head, LogOptions, Lsn, MemoryStore, ReadError, SegmentedStore,
-    SqliteOptions, SqliteStore, SteppedStore, Tail, Tailed,
+    AppendError, ChainStore, Durability, Head, LogOptions, Lsn, MemoryStore, PruneError, PruneReport,
+    ReadError, RetireError, SegmentedStore, SqliteOptions, SqliteStore, SteppedStore, Tail, Tailed,
 };
 use theater_core::{ChainEvent, ChainId, EventRange};
 use theater_testkit::disk::SimDisk;
@@ -26,6 +26,9 @@ pub(super) enum Answer {
     Head(Result<Option<Head>, ReadError>),
     Chains(Result<Vec<ChainId>, ReadError>),
     Durable(Lsn),
+    /// How many terms there were; what went.
+    Pruned(u32, Result<PruneReport, PruneError>),
+    Retired(Result<(), RetireError>),
     /// How many terms there were.
     Reopened(u32),
     Heard(Vec<Tailed>),
@@ -148,7 +151,12 @@ impl Subject {
                 self.store().until_durable(lsn).await.map_err(|error| error.to_string())?;
                 Answer::Durable(self.store().durable().map_err(|error| error.to_string())?)
             }
-            Deed::Reopen => self.reopen()?,
+            Deed::Prune(chain, before) => {
+                let terms = self.reopen()?;
+                Answer::Pruned(terms, self.store().prune(*chain, *before).await)
+            }
+            Deed::Retire(head) => Answer::Retired(store.retire(*head).await),
+            Deed::Reopen => Answer::Reopened(self.reopen()?),
             Deed::Follow => {
                 self.tail = Some((store.tail(), store.accepted()));
                 Answer::Done
@@ -158,7 +166,8 @@ impl Subject {
         })
     }
 
-    fn reopen(&mut self) -> Result<Answer, String> {
+    /// How many terms there were since.
+    fn reopen(&mut self) -> Result<u32, String> {
         // Who followed the store that is closed has heard its last event.
         self.tail = None;
         self.terms += 1;
@@ -174,13 +183,15 @@ impl Subject {
             }
             Store::Sqlite(store, folder, durability) => {
                 store.close().map_err(closed)?;
+                // Closed it still keeps others out.
+                drop(store);
                 Store::Sqlite(sqlite(&folder, durability), folder, durability)
             }
             memory => memory,
         };
         // In memory there is one term, and nothing to open.
         let kept = !matches!(self.store, Store::Memory(_));
-        Ok(Answer::Reopened(if kept { self.store().epoch() } else { self.terms }))
+        Ok(if kept { self.store().epoch() } else { self.terms })
     }
 
     async fn hear(&mut self) -> Result<Answer, String> {

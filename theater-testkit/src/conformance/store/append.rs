@@ -1,7 +1,7 @@
 //! Cases about beginning chains, and about compare and append.
 
-use theater_chain::{AppendError, Chain, ChainStore, Head};
-use theater_core::{EventHash, EventKind};
+use theater_chain::{AppendError, Chain, ChainStore, Head, hash};
+use theater_core::{EventHash, EventHeader, EventKind};
 
 use super::writer::Writer;
 use super::{Store, Verdict, right, same, told};
@@ -158,4 +158,31 @@ pub(super) async fn a_new_term_begins_with_an_event(store: Store) -> Verdict {
     )?;
     writer.append(&*store, "next")?;
     writer.check(&*store).await
+}
+
+/// Of a version that is yet to come: what is taken must be there at the next start, too.
+pub(super) async fn what_could_not_be_read_back_is_refused(store: Store) -> Verdict {
+    let mut writer = Writer::create(&*store, "one")?;
+    writer.append(&*store, "sound")?;
+    for (what, version, flags) in [("of another version", 1, 0), ("with a flag that nobody knows", 0, 1)] {
+        let change = |header: &mut EventHeader| {
+            header.version += version;
+            header.flags += flags;
+        };
+        let mut event = writer.draft("from the future");
+        change(&mut event.header);
+        event.hash = hash::event_hash(&event.header);
+        let seq = event.header.seq;
+        let refused = store.append(writer.head(), event);
+        same(&format!("an event {what}"), &refused, &Err(AppendError::NotSealedOntoHead { seq }))?;
+        writer.check(&*store).await?;
+
+        let mut genesis = Writer::new("another").genesis();
+        change(&mut genesis.header);
+        genesis.hash = hash::event_hash(&genesis.header);
+        let refused = store.create(genesis);
+        same(&format!("a first event {what}"), &refused, &Err(AppendError::NotSealedOntoHead { seq: 0 }))?;
+        same("the chains afterwards", &store.chains().await.map_err(told)?, &vec![writer.id()])?;
+    }
+    Ok(())
 }
