@@ -1,6 +1,6 @@
 //! Trees that are brought back after the process ended, on real components and a real log.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use theater_chain::{ChainStore, LogOptions, SegmentedStore};
@@ -15,6 +15,8 @@ use crate::tree::{descendant, incarnation, verify_chains};
 struct App {
     disk: SimDisk,
     source: MapSource,
+    /// That of the last process.
+    store: Mutex<Option<Arc<SegmentedStore>>>,
 }
 
 /// Worker and supervisor guests, and one manifest more.
@@ -26,7 +28,7 @@ fn app(manifest: &str) -> App {
         .with("worker-permanent.toml", file("worker-permanent.toml"))
         .with("worker.wasm", file("worker.wasm"))
         .with("supervisor.wasm", file("supervisor.wasm"));
-    App { disk: SimDisk::new(), source }
+    App { disk: SimDisk::new(), source, store: Mutex::default() }
 }
 
 const SUPERVISOR: &str = "name = \"app\"\ncomponent = \"supervisor.wasm\"\n\
@@ -43,7 +45,9 @@ impl App {
     fn process(&self) -> WasmRuntime {
         let (store, _) =
             SegmentedStore::open_on(Arc::new(self.disk.clone()), LogOptions::default()).expect("a sound log");
-        let store: Arc<dyn ChainStore> = Arc::new(store);
+        let store = Arc::new(store);
+        *self.store.lock().expect("nobody panicked with it") = Some(Arc::clone(&store));
+        let store: Arc<dyn ChainStore> = store;
         WasmRuntime::builder(self.source.clone())
             .engine(engine())
             .chain_store(store)
@@ -56,6 +60,18 @@ impl App {
         self.disk = self.disk.copy();
         process.kill().await;
         self.process()
+    }
+
+    /// Ends the process in good order. The next one goes on.
+    async fn stopped(&self, process: WasmRuntime) -> WasmRuntime {
+        self.stop(process).await;
+        self.process()
+    }
+
+    async fn stop(&self, process: WasmRuntime) {
+        process.shutdown().await;
+        let store = self.store.lock().expect("nobody panicked with it").take().expect("there is a process");
+        store.close().expect("a disk that works");
     }
 
     async fn start(&self) -> (WasmRuntime, ActorId) {
@@ -88,10 +104,7 @@ async fn an_actor_comes_back_with_its_id_chain_and_state_after_a_kill_and_after_
         "a small state is on the chain"
     );
     assert_eq!(ask(&process, root, "add 2").await, "7");
-    process.shutdown().await;
-    drop(process);
-
-    let process = app.process();
+    let process = app.stopped(process).await;
     let revived = revive(&process).await;
     assert_eq!((revived.root.id, revived.root.incarnation.0), (root, 3));
     assert_eq!(revived.actors[0].ended, Some(ExitReason::Stopped));
@@ -132,9 +145,7 @@ async fn snapshots_are_written_as_the_manifest_says_and_at_a_clean_stop() {
     let again = revived.actors[0].calls_run_again;
     assert!((1..=6).contains(&again), "{again} calls were run again");
     assert_eq!(ask(&process, root, "add 1").await, "51");
-    process.shutdown().await;
-    drop(process);
-    let process = app.process();
+    let process = app.stopped(process).await;
     assert_eq!(revive(&process).await.actors[0].calls_run_again, 0);
     assert_eq!(ask(&process, root, "total").await, "51");
     process.kill().await;
@@ -160,7 +171,7 @@ async fn messages_that_were_accepted_are_handled_after_a_kill_each_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_wait_at_a_clean_stop_are_handled_afterwards_and_requests_are_not() {
-    let mut app = app(&worker("[limits]\ncall_deadline = \"20s\"\n"));
+    let app = app(&worker("[limits]\ncall_deadline = \"20s\"\n"));
     let (process, root) = app.start().await;
     process.send(root, "slow 300").await.expect("accepted");
     process.send(root, "add 1").await.expect("accepted");
@@ -172,14 +183,11 @@ async fn messages_that_wait_at_a_clean_stop_are_handled_afterwards_and_requests_
         (calls >= 4).then_some(())
     })
     .await;
-    process.shutdown().await;
+    app.stop(process).await;
     assert!(matches!(asked.await.expect("no panic"), Err(ActorError::Ended { .. })));
-    drop(process);
-    app.disk.kill();
     let process = app.process();
     revive(&process).await;
     assert_eq!(ask(&process, root, "total").await, "1");
-    app.disk = app.disk.copy();
     process.kill().await;
 }
 
@@ -246,9 +254,7 @@ async fn a_declared_tree_comes_back_whole_with_the_children_that_were_spawned_an
         assert!(ask(&process, root, &format!("state {stopped}")).await.starts_with("error: "));
         verify_chains(&process).await;
         if round == 1 {
-            process.shutdown().await;
-            drop(process);
-            process = app.process();
+            process = app.stopped(process).await;
         } else {
             process = app.killed(process).await;
         }
@@ -308,17 +314,13 @@ async fn another_component_takes_a_state_that_is_written_and_no_other() {
     let mut other = std::fs::read(components().join("worker.wasm")).expect("a component");
     other.extend([0, 2, 1, b'x']);
     app.source = whole.clone().with("worker.wasm", other);
-    process.kill().await;
-    let process = app.process();
+    let process = app.killed(process).await;
     let error = process.revive("app.toml").await.expect_err("calls have to be run again");
     assert!(matches!(error, ReviveError::OtherComponent { actor, .. } if actor == root), "{error}");
-    process.kill().await;
-    drop(process);
     let changed = std::mem::replace(&mut app.source, whole);
-    let process = app.process();
+    let process = app.killed(process).await;
     revive(&process).await;
-    process.shutdown().await;
-    drop(process);
+    app.stop(process).await;
     app.source = changed;
     let process = app.process();
     revive(&process).await;
@@ -380,7 +382,7 @@ async fn nothing_is_told_before_it_is_durable() {
         assert_eq!(ask(&process, root, "add 1").await, total.to_string());
         // What a loss of power leaves at this moment has the call behind the answer.
         for seed in 0..3 {
-            let after = App { disk: app.disk.copy(), source: app.source.clone() };
+            let after = App { disk: app.disk.copy(), source: app.source.clone(), store: Mutex::default() };
             after.disk.crash(seed);
             let next = after.process();
             revive(&next).await;
