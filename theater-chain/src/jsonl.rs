@@ -2,7 +2,7 @@
 //!
 //! A line holds the header's fields, the event's hash and its payload; hashes in hexadecimal, the payload in base64. Each
 //! line names the format, so that a file can be cut, joined and searched with line tools. Fields `type` and `actor` are
-//! for people: what is verified is the header and the payload.
+//! for people: what is verified is the header and the payload. Where a payload was pruned there is `null` instead.
 
 use std::io::{BufRead, Read, Write};
 
@@ -39,7 +39,9 @@ struct Line {
     prev: EventHash,
     payload_hash: PayloadHash,
     hash: EventHash,
-    payload: String,
+    /// `null` where it was pruned. It has to be there all the same.
+    #[serde(deserialize_with = "Option::deserialize")]
+    payload: Option<String>,
 }
 
 /// One event of an export, with the actor that the line names.
@@ -80,6 +82,16 @@ pub enum LineError {
     /// The payload is not base64.
     #[error("the payload is not base64: {0}")]
     Payload(#[from] base64::DecodeError),
+    /// Nothing is there in place of a payload, or the other way round.
+    #[error(
+        "the payload is {found}, where {expected} bytes were sealed: `null` stands for what was pruned, and only for that"
+    )]
+    Pruned {
+        /// What is there.
+        found: &'static str,
+        /// The length in the header.
+        expected: u64,
+    },
     /// The name of the kind is not that of its number.
     #[error("type `{found}` does not name kind {kind}")]
     Type {
@@ -122,7 +134,7 @@ pub fn write_events<'a>(
             prev: header.prev,
             payload_hash: header.payload_hash,
             hash: event.hash,
-            payload: BASE64.encode(&event.payload),
+            payload: (!event.is_pruned()).then(|| BASE64.encode(&event.payload)),
         };
         serde_json::to_writer(&mut out, &line)?;
         out.write_all(b"\n")?;
@@ -199,6 +211,14 @@ fn parse(line: &[u8]) -> Result<ExportedEvent, LineError> {
         prev: line.prev,
         payload_hash: line.payload_hash,
     };
-    let payload = Bytes::from(BASE64.decode(&line.payload)?);
+    // One event has one spelling.
+    let payload = match (line.payload, line.payload_len) {
+        (None, 0) => return Err(LineError::Pruned { found: "null", expected: 0 }),
+        (None, _) => Bytes::new(),
+        (Some(payload), len) if payload.is_empty() && len != 0 => {
+            return Err(LineError::Pruned { found: "empty", expected: len });
+        }
+        (Some(payload), _) => Bytes::from(BASE64.decode(&payload)?),
+    };
     Ok(ExportedEvent { actor: line.actor, event: ChainEvent { header, hash: line.hash, payload } })
 }

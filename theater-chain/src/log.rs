@@ -3,16 +3,25 @@
 //! - `state` takes events: places, checksums, bytes. It touches no file.
 //! - `writer` is the only one that writes segments, and decides when what is durable.
 //! - `housekeeping` makes the next segment before it is needed, and sidecars of full ones.
-//! - `open` reads a log that is there: verifies before it trusts, cuts a torn end, refuses damage.
+//! - `load` reads a log that is there, and refuses damage; `open` cuts a torn end and goes on behind it.
 //! - `read` gives events back.
+//! - `remove` takes pruned payloads and retired chains out of segments that take no more; `retired` has the heads of those.
+//! - `reader` does so for other processes, and changes nothing.
+//! - `audit` verifies a whole folder; `repair` makes a damaged one usable again.
 //!
 //! The format is on a page, `docs/chain-format.md`.
 
+mod audit;
 mod blobs;
 mod housekeeping;
+mod load;
 mod open;
 mod options;
 mod read;
+mod reader;
+mod remove;
+pub mod repair;
+mod retired;
 mod state;
 mod stepwise;
 mod threads;
@@ -20,32 +29,44 @@ mod writer;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 
 use async_trait::async_trait;
 use theater_core::{ChainEvent, ChainId, EventRange};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::chain::Head;
-use crate::hash;
 use crate::store::error::{check_append, check_genesis};
-use crate::store::{AppendError, ChainStore, Durability, Lsn, Poisoned, ReadError, Tail, Tails};
+use crate::store::{
+    AppendError, ChainReader, ChainStore, Durability, Lsn, Poisoned, PruneError, PruneReport, ReadError,
+    RetireError, Tail, Tails,
+};
 use crate::vfs::{RealVfs, Vfs};
 
 use housekeeping::Spare;
 use state::State;
 
+pub use audit::{FolderDamage, FolderError, FolderReport, verify_folder, verify_folder_on};
+#[cfg(feature = "sqlite")]
+pub(crate) use open::lock;
 pub use open::{Cut, OpenError, Recovery};
 pub use options::LogOptions;
+pub use reader::{Events, LogReader, LogSummary};
 pub use stepwise::SteppedStore;
 
 /// What the writer asks others to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Job {
     /// Make the next segment.
     Prepare,
     /// Give a segment that takes no more its sidecar.
     Seal(u32),
+    /// Take chains that were retired out of a segment.
+    Clean(u32),
+    /// Remove payloads of a chain below a position.
+    Prune(ChainId, u64, oneshot::Sender<Result<PruneReport, PruneError>>),
+    /// Remove a chain.
+    Retire(Head, oneshot::Sender<Result<(), RetireError>>),
 }
 
 /// What all threads of a log have in common.
@@ -58,6 +79,10 @@ struct Shared {
     /// Wakes the writer.
     wake: Condvar,
     spare: Mutex<Option<Spare>>,
+    /// Held while something is removed. Taken before the state and the blobs.
+    removing: Mutex<()>,
+    /// Held while a blob is written or removed. Taken before the state.
+    blobs: Mutex<()>,
     jobs: Mutex<Jobs>,
     /// Counts changes of what is durable; whoever waits looks again.
     progress: watch::Sender<u64>,
@@ -69,8 +94,8 @@ struct Shared {
 /// Who performs jobs.
 #[derive(Debug, Default)]
 enum Jobs {
-    /// A thread.
-    Thread(std::sync::mpsc::Sender<Job>),
+    /// Threads: one for what the writer needs, one for what takes long.
+    Threads { house: mpsc::Sender<Job>, removals: mpsc::Sender<Job> },
     /// Whoever steps the writer, afterwards.
     Later(Vec<Job>),
     #[default]
@@ -85,11 +110,19 @@ impl Shared {
 
     fn ask(&self, job: Job) {
         match &mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner) {
-            // The thread is gone when the store is being closed; nothing of this is needed then.
-            Jobs::Thread(jobs) => drop(jobs.send(job)),
+            // A thread is gone when the store is being closed; nothing of this is needed then.
+            Jobs::Threads { house, removals } => match job {
+                Job::Prepare | Job::Seal(_) => drop(house.send(job)),
+                Job::Clean(_) | Job::Prune(..) | Job::Retire(..) => drop(removals.send(job)),
+            },
             Jobs::Later(jobs) => jobs.push(job),
             Jobs::Nobody => {}
         }
+    }
+
+    /// Whether there is a thread for what takes long.
+    fn has_threads(&self) -> bool {
+        matches!(&*self.jobs.lock().unwrap_or_else(PoisonError::into_inner), Jobs::Threads { .. })
     }
 
     fn progressed(&self) {
@@ -109,9 +142,6 @@ impl Shared {
     }
 
     fn take(&self, state: &mut State, event: ChainEvent) -> Result<(), AppendError> {
-        // What another version wrote could not be read back.
-        hash::check_supported(&event.header)
-            .map_err(|_| AppendError::NotSealedOntoHead { seq: event.header.seq })?;
         let lsn = state.take(&event, &self.options)?;
         self.accepted.store(lsn, Ordering::Release);
         if self.tails.is_followed() {
@@ -141,6 +171,7 @@ impl Shared {
 /// let (chain, genesis) = Chain::genesis("who I am".into(), store.epoch(), 1_000);
 /// store.create(genesis)?;
 /// store.close()?;
+/// drop(store);
 ///
 /// let (store, recovery) = SegmentedStore::open(folder, LogOptions::default())?;
 /// assert_eq!((recovery.events, recovery.cut), (1, None));
@@ -151,9 +182,9 @@ impl Shared {
 #[derive(Debug)]
 pub struct SegmentedStore {
     shared: Arc<Shared>,
-    threads: threads::Threads,
+    threads: Mutex<threads::Threads>,
     /// Keeps other processes out.
-    _lock: Option<std::fs::File>,
+    lock: Mutex<Option<std::fs::File>>,
 }
 
 impl SegmentedStore {
@@ -166,8 +197,8 @@ impl SegmentedStore {
         let vfs = RealVfs::new(folder)
             .map_err(|error| OpenError::io("make the folder", &folder.display().to_string(), error))?;
         let lock = open::lock(folder)?;
-        let (mut store, recovery) = Self::open_on(Arc::new(vfs), options)?;
-        store._lock = Some(lock);
+        let (store, recovery) = Self::open_on(Arc::new(vfs), options)?;
+        *store.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(lock);
         Ok((store, recovery))
     }
 
@@ -179,13 +210,7 @@ impl SegmentedStore {
         let (shared, recovery) = open::open(vfs, options)?;
         let threads = threads::Threads::start(&shared)
             .map_err(|error| OpenError::io("start the thread that writes", state::FOLDER, error))?;
-        Ok((Self { shared, threads, _lock: None }, recovery))
-    }
-
-    /// The term of this process: higher than that of any that had the log open before.
-    #[must_use]
-    pub fn epoch(&self) -> u32 {
-        self.shared.epoch
+        Ok((Self { shared, threads: Mutex::new(threads), lock: Mutex::default() }, recovery))
     }
 
     /// The head of a chain, without waiting for anything.
@@ -194,20 +219,39 @@ impl SegmentedStore {
         self.shared.lock().chains.get(&chain).map(|chain| chain.head)
     }
 
-    /// Writes what waits, and closes the log so that the next start need not look for a torn end. Dropping the store does the same,
-    /// and keeps errors to itself.
+    /// Writes what waits, and closes the log so that the next start need not look for a torn end. Nothing more is taken then,
+    /// others may open the log, and what was taken can still be read. Dropping the store does the same, and keeps errors to itself.
     ///
     /// # Errors
     /// If the store has failed, or cannot write what waits.
-    pub fn close(mut self) -> Result<(), Poisoned> {
-        self.threads.stop(&self.shared)
+    pub fn close(&self) -> Result<(), Poisoned> {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let stopped = threads.stop(&self.shared);
+        // Nothing of this store writes any more.
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        stopped
     }
 }
 
 impl Drop for SegmentedStore {
     fn drop(&mut self) {
         // Whoever wants to know closes it.
-        let _ = self.threads.stop(&self.shared);
+        let _ = self.close();
+    }
+}
+
+#[async_trait]
+impl ChainReader for Shared {
+    async fn head(&self, chain: ChainId) -> Result<Option<Head>, ReadError> {
+        Ok(self.lock().chains.get(&chain).map(|chain| chain.head))
+    }
+
+    async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
+        read::read(self, chain, range)
+    }
+
+    async fn chains(&self) -> Result<Vec<ChainId>, ReadError> {
+        Ok(self.lock().order.clone())
     }
 }
 
@@ -227,23 +271,19 @@ impl ChainStore for Shared {
     fn append(&self, expected: Head, event: ChainEvent) -> Result<Head, AppendError> {
         let chain = expected.chain_id;
         let mut state = self.lock();
-        let actual = state.chains.get(&chain).ok_or(AppendError::UnknownChain { chain })?.head;
+        let known = state.chains.get(&chain).ok_or(AppendError::UnknownChain { chain })?;
+        if known.retired {
+            return Err(AppendError::Retired { chain });
+        }
+        let actual = known.head;
         check_append(actual, expected, &event)?;
         let head = Head::after(&event);
         self.take(&mut state, event)?;
         Ok(head)
     }
 
-    async fn head(&self, chain: ChainId) -> Option<Head> {
-        self.lock().chains.get(&chain).map(|chain| chain.head)
-    }
-
-    async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
-        read::read(self, chain, range)
-    }
-
-    async fn chains(&self) -> Vec<ChainId> {
-        self.lock().order.clone()
+    fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     fn durability(&self) -> Durability {
@@ -274,6 +314,36 @@ impl ChainStore for Shared {
     fn tail(&self) -> Tail {
         self.tails.follow()
     }
+
+    async fn prune(&self, chain: ChainId, before: u64) -> Result<PruneReport, PruneError> {
+        if self.lock().closing {
+            return Err(closed().into());
+        }
+        if !self.has_threads() {
+            return remove::prune(self, chain, before);
+        }
+        let (reply, answer) = oneshot::channel();
+        self.ask(Job::Prune(chain, before, reply));
+        answer.await.unwrap_or_else(|_| Err(closed().into()))
+    }
+
+    async fn retire(&self, head: Head) -> Result<(), RetireError> {
+        if self.lock().closing {
+            return Err(closed().into());
+        }
+        if !self.has_threads() {
+            return remove::retire(self, head);
+        }
+        let (reply, answer) = oneshot::channel();
+        self.ask(Job::Retire(head, reply));
+        answer.await.unwrap_or_else(|_| Err(closed().into()))
+    }
+}
+
+/// Nothing is done in a store that is being closed.
+fn closed() -> Poisoned {
+    let closed = std::io::Error::other("the store is being closed");
+    Poisoned::new("rewrite", state::FOLDER, &closed)
 }
 
 impl Shared {
@@ -306,6 +376,21 @@ impl Shared {
 macro_rules! delegate_to_shared {
     ($store:ty) => {
         #[async_trait]
+        impl ChainReader for $store {
+            async fn head(&self, chain: ChainId) -> Result<Option<Head>, ReadError> {
+                self.shared.head(chain).await
+            }
+
+            async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
+                self.shared.read(chain, range).await
+            }
+
+            async fn chains(&self) -> Result<Vec<ChainId>, ReadError> {
+                self.shared.chains().await
+            }
+        }
+
+        #[async_trait]
         impl ChainStore for $store {
             fn create(&self, genesis: ChainEvent) -> Result<Head, AppendError> {
                 self.shared.create(genesis)
@@ -315,16 +400,8 @@ macro_rules! delegate_to_shared {
                 self.shared.append(expected, event)
             }
 
-            async fn head(&self, chain: ChainId) -> Option<Head> {
-                self.shared.head(chain).await
-            }
-
-            async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
-                self.shared.read(chain, range).await
-            }
-
-            async fn chains(&self) -> Vec<ChainId> {
-                self.shared.chains().await
+            fn epoch(&self) -> u32 {
+                self.shared.epoch
             }
 
             fn durability(&self) -> Durability {
@@ -349,6 +426,14 @@ macro_rules! delegate_to_shared {
 
             fn tail(&self) -> Tail {
                 self.shared.tail()
+            }
+
+            async fn prune(&self, chain: ChainId, before: u64) -> Result<PruneReport, PruneError> {
+                self.shared.prune(chain, before).await
+            }
+
+            async fn retire(&self, head: Head) -> Result<(), RetireError> {
+                self.shared.retire(head).await
             }
         }
     };

@@ -1,5 +1,6 @@
 //! Verification: is this the chain that was written, and if not, where does it break and how?
 
+use theater_core::event::payload::{self, Pruned};
 use theater_core::{ChainEvent, ChainId, EventHash, EventKind};
 
 use crate::chain::Head;
@@ -76,6 +77,12 @@ pub enum ChainErrorKind {
     /// The payload is not what was sealed.
     #[error("the payload is not what was sealed")]
     Payload,
+    /// The payload is not there, and the chain does not say that it was pruned.
+    #[error("the payload of {expected} bytes is missing, and no later event says that it was pruned")]
+    PayloadMissing {
+        /// The length in the header.
+        expected: u64,
+    },
     /// The header is not what was sealed.
     #[error("the header is not what was sealed: its hash is {actual}, not {found}")]
     Hash {
@@ -110,11 +117,25 @@ pub enum ChainErrorKind {
 /// It notices any change of any byte, and any event that is missing, doubled, out of order or from elsewhere. What it
 /// cannot notice alone is a cut end: compare [`head`](Self::head) with one that was kept elsewhere, or use
 /// [`verify_anchor`].
+///
+/// An event whose payload was pruned is taken at first, as far as its header goes. Whether that is right is only known once
+/// a later event says so: [`finish`](Self::finish) checks it.
 #[derive(Debug, Clone, Default)]
 pub struct Verifier {
     head: Option<Head>,
     last_time: u64,
     regressions: u64,
+    pruned: u64,
+    /// Events without their payload of which no event has said yet that it was pruned: the first and the last that are
+    /// known, with the lengths that they had.
+    unexplained: Option<(Unexplained, Unexplained)>,
+}
+
+/// An event without its payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Unexplained {
+    seq: u64,
+    payload_len: u64,
 }
 
 impl Verifier {
@@ -131,6 +152,17 @@ impl Verifier {
     pub fn push(&mut self, event: &ChainEvent) -> Result<(), ChainError> {
         let index = self.head.map_or(0, |head| head.length);
         self.check(event).map_err(|kind| ChainError { index, kind })?;
+        let explains = explained(event);
+        if event.is_pruned() {
+            let this = Unexplained { seq: index, payload_len: event.header.payload_len };
+            self.unexplained = Some((self.unexplained.map_or(this, |(first, _)| first), this));
+            self.pruned += 1;
+        }
+        // Where only some of them are explained, the last stands for those that are left.
+        self.unexplained = self
+            .unexplained
+            .filter(|(_, last)| last.seq >= explains)
+            .map(|(first, last)| (if first.seq >= explains { first } else { last }, last));
         self.regressions += u64::from(event.header.time < self.last_time);
         self.last_time = event.header.time;
         self.head = Some(Head::after(event));
@@ -147,13 +179,7 @@ impl Verifier {
         if (header.kind == EventKind::GENESIS) != (expected == 0) {
             return Err(ChainErrorKind::Genesis { found: header.kind });
         }
-        if header.payload_len != event.payload.len() as u64 {
-            let found = event.payload.len() as u64;
-            return Err(ChainErrorKind::PayloadLength { expected: header.payload_len, found });
-        }
-        if header.payload_hash != hash::payload_hash(&event.payload) {
-            return Err(ChainErrorKind::Payload);
-        }
+        check_payload(event)?;
         let chain_id = self.head.map_or_else(|| hash::chain_id(&event.payload), |head| head.chain_id);
         if header.chain_id != chain_id {
             return Err(ChainErrorKind::ForeignChain { expected: chain_id, found: header.chain_id });
@@ -172,6 +198,24 @@ impl Verifier {
         Ok(())
     }
 
+    /// Checks what only shows at the end: that each payload that is not there was pruned, as a later event says.
+    ///
+    /// # Errors
+    /// [`PayloadMissing`](ChainErrorKind::PayloadMissing); [`Empty`](ChainErrorKind::Empty).
+    pub fn finish(&self) -> Result<Head, ChainError> {
+        if let Some((first, _)) = self.unexplained {
+            let kind = ChainErrorKind::PayloadMissing { expected: first.payload_len };
+            return Err(ChainError { index: first.seq, kind });
+        }
+        self.head.ok_or(ChainError { index: 0, kind: ChainErrorKind::Empty })
+    }
+
+    /// How many events were without their payload.
+    #[must_use]
+    pub fn pruned(&self) -> u64 {
+        self.pruned
+    }
+
     /// The head of what was checked so far; `None` before the first event.
     #[must_use]
     pub fn head(&self) -> Option<Head> {
@@ -185,6 +229,30 @@ impl Verifier {
     }
 }
 
+/// Whether the payload is what was sealed, or not there where that is possible.
+fn check_payload(event: &ChainEvent) -> Result<(), ChainErrorKind> {
+    let (header, found) = (&event.header, event.payload.len() as u64);
+    let is_sealed = || header.payload_hash == hash::payload_hash(&event.payload);
+    // The hash of an empty payload is that of no other one: nothing was taken away, the length is wrong.
+    if event.is_pruned() && !header.kind.keeps_payload() && !is_sealed() {
+        return Ok(());
+    }
+    if header.payload_len != found {
+        return Err(ChainErrorKind::PayloadLength { expected: header.payload_len, found });
+    }
+    if is_sealed() { Ok(()) } else { Err(ChainErrorKind::Payload) }
+}
+
+/// Up to which position an event says that payloads were pruned: 0 where it says nothing of the kind. One that cannot be read,
+/// or speaks of itself or of what is to come, says nothing.
+fn explained(event: &ChainEvent) -> u64 {
+    if event.header.kind != EventKind::PRUNED {
+        return 0;
+    }
+    let said = payload::decode::<Pruned>(&event.payload).map_or(0, |pruned| pruned.before);
+    if said > event.header.seq { 0 } else { said }
+}
+
 /// Checks a whole chain and returns its head.
 ///
 /// # Errors
@@ -192,7 +260,7 @@ impl Verifier {
 pub fn verify<'a>(events: impl IntoIterator<Item = &'a ChainEvent>) -> Result<Head, ChainError> {
     let mut verifier = Verifier::new();
     events.into_iter().try_for_each(|event| verifier.push(event))?;
-    verifier.head().ok_or(ChainError { index: 0, kind: ChainErrorKind::Empty })
+    verifier.finish()
 }
 
 /// Checks a whole chain against a position that was remembered: `length` events, the last of them with this hash.
@@ -217,7 +285,7 @@ pub fn verify_anchor<'a>(
         }
     }
     match verifier.head() {
-        Some(head) if head.length >= length => Ok(head),
+        Some(head) if head.length >= length => verifier.finish(),
         head => {
             let found = head.map_or(0, |head| head.length);
             Err(ChainError { index: found, kind: ChainErrorKind::Cut { expected: length, found } })
@@ -280,6 +348,74 @@ mod tests {
         for events in [&events[..], &[]] {
             assert_eq!(verify_anchor(events, 0, EventHash::ZERO), Err(expected.clone()));
         }
+    }
+
+    /// A chain of ten events, of which `gone` lack their payload and which says, if anything, that those before `said` do.
+    fn pruned(gone: &[usize], said: Option<u64>) -> Vec<ChainEvent> {
+        let (mut chain, genesis) = Chain::genesis("who I am".into(), 1, 1);
+        let mut events = vec![genesis];
+        events.extend((1..9).map(|n| chain.append(EventKind::LOG, Bytes::from(format!("event {n}")), n)));
+        let pruned = Pruned { before: said.unwrap_or(0), events: 0, bytes: 0 };
+        let kind = if said.is_some() { EventKind::PRUNED } else { EventKind::LOG };
+        events.push(chain.append(kind, payload::encode(&pruned), 9));
+        gone.iter().for_each(|gone| events[*gone].payload = Bytes::new());
+        events
+    }
+
+    #[test]
+    fn payloads_that_were_pruned_may_be_missing() {
+        let whole = verify(&pruned(&[], Some(6))).unwrap();
+        for gone in [&[1][..], &[5], &[1, 2, 3, 4, 5], &[2, 4]] {
+            let events = pruned(gone, Some(6));
+            assert_eq!(verify(&events), Ok(whole));
+            assert_eq!(verify_anchor(&events, 3, events[2].hash), Ok(whole));
+        }
+    }
+
+    #[test]
+    fn a_payload_that_nobody_says_was_pruned_is_missed() {
+        let missing = |index| {
+            let kind = ChainErrorKind::PayloadMissing { expected: 7 };
+            Err(ChainError { index, kind })
+        };
+        assert_eq!(verify(&pruned(&[3, 5], None)), missing(3));
+        assert_eq!(verify(&pruned(&[6, 7], Some(6))), missing(6));
+        assert_eq!(verify(&pruned(&[8], Some(6))), missing(8));
+        assert_eq!(verify(&pruned(&[3, 6], Some(6))), missing(6));
+        let events = pruned(&[3], None);
+        assert_eq!(verify_anchor(&events, 2, events[1].hash), missing(3));
+        // Only what is there by then counts.
+        let events = pruned(&[3], Some(6));
+        assert_eq!(verify(&events[..9]), missing(3));
+    }
+
+    #[test]
+    fn what_says_who_an_actor_is_and_what_was_pruned_is_never_pruned() {
+        let mut events = pruned(&[], Some(6));
+        events[0].payload = Bytes::new();
+        let length = |expected| ChainErrorKind::PayloadLength { expected, found: 0 };
+        assert_eq!(verify(&events), Err(ChainError { index: 0, kind: length(8) }));
+        let mut events = pruned(&[], Some(6));
+        let expected = events[9].header.payload_len;
+        events[9].payload = Bytes::new();
+        assert_eq!(verify(&events), Err(ChainError { index: 9, kind: length(expected) }));
+    }
+
+    #[test]
+    fn an_event_that_speaks_of_later_ones_explains_nothing() {
+        assert!(verify(&pruned(&[8], Some(9))).is_ok());
+        let expected = ChainErrorKind::PayloadMissing { expected: 7 };
+        assert_eq!(verify(&pruned(&[8], Some(10))), Err(ChainError { index: 8, kind: expected }));
+    }
+
+    #[test]
+    fn a_pruned_event_is_held_to_its_header() {
+        let mut events = pruned(&[3], Some(6));
+        events[3].header.payload_hash.0[0] ^= 1;
+        assert!(matches!(verify(&events).unwrap_err().kind, ChainErrorKind::Hash { .. }));
+        let mut events = pruned(&[3], Some(6));
+        events[3].header.payload_len += 1;
+        assert!(matches!(verify(&events).unwrap_err().kind, ChainErrorKind::Hash { .. }));
     }
 
     #[test]

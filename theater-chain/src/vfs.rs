@@ -8,6 +8,8 @@ use std::fmt::Debug;
 use std::io;
 
 pub use real::RealVfs;
+#[cfg(feature = "sqlite")]
+pub(crate) use real::make_durable_folder;
 
 /// A folder of files. Names are relative to it, with `/` between folder and file.
 ///

@@ -34,6 +34,7 @@ fn genesis(actor: ActorId, nonce: u8, name: &str, parent: Option<Anchor>) -> Byt
         manifest: "22".repeat(32),
         parent,
         runtime: "theater 0.1.0".to_owned(),
+        placement: None,
     })
 }
 
@@ -42,7 +43,9 @@ fn anchor(actor: ActorId, head: Head) -> Anchor {
 }
 
 fn started() -> Bytes {
-    encode(&Started { incarnation: Incarnation::FIRST, origin: Origin::Init, state_len: Some(2) })
+    // Without what came to be written later: the files that people have are without it too.
+    let state_len = Some(2);
+    encode(&Started { state_len, ..Started::new(Incarnation::FIRST, Origin::Init, None) })
 }
 
 fn tree() -> Tree {
@@ -70,7 +73,7 @@ fn tree_with(message: &str) -> Tree {
 
     child_events.push(below.append(EventKind::CALL, Bytes::from(message.to_owned()), T0 + 5));
     child_events.push(below.append(EventKind::RETURN, Bytes::new(), T0 + 6));
-    let exited = encode(&Exited { incarnation: Incarnation::FIRST, reason: ExitReason::Stopped });
+    let exited = encode(&Exited::new(Incarnation::FIRST, ExitReason::Stopped));
     child_events.push(below.append(EventKind::EXITED, exited.clone(), T0 + 7));
     parent_events.push(above.append(
         EventKind::CHILD_EXITED,

@@ -7,7 +7,7 @@ use theater_core::ActorError;
 use theater_wasm::FileSource;
 
 /// An app on disk: a manifest inside a root folder.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct App {
     /// The folder that manifests and components may come from.
     pub(crate) root: PathBuf,

@@ -1,12 +1,21 @@
 //! What the command line may say.
 
-use std::path::PathBuf;
-use std::time::Duration;
+mod chain;
+mod control;
+mod run;
 
-use clap::builder::{PathBufValueParser, TypedValueParser};
+use std::path::PathBuf;
+
 use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
 
 use crate::exit_code;
+
+pub(crate) use chain::{
+    ChainCommand, ExportArgs, FilterArgs, ImportArgs, LsArgs, PruneArgs, RepairArgs, ShowArgs, TailArgs,
+    VerifyFolderArgs,
+};
+pub(crate) use control::{MessageArgs, StatusArgs};
+pub(crate) use run::RunArgs;
 
 /// Runs, watches and verifies supervision trees of WebAssembly actors.
 #[derive(Debug, Parser)]
@@ -48,33 +57,41 @@ pub(crate) enum Command {
     /// `verified: <actors> actors, <events> events`. Otherwise the first bad event is named.
     #[command(after_help = exit_code::help())]
     Verify(VerifyArgs),
+
+    /// Show how an app is that runs with a data folder: what it keeps and how far, and its actors
+    #[command(after_help = exit_code::help())]
+    Status(StatusArgs),
+
+    /// Send a message to an actor of a running app
+    ///
+    /// Returns when the message is in the actor's mailbox, and that is durable.
+    #[command(after_help = exit_code::help())]
+    Send(MessageArgs),
+
+    /// Ask an actor of a running app, and print its answer as it is
+    ///
+    /// The answer is printed when everything that led to it is durable.
+    #[command(after_help = exit_code::help())]
+    Request(MessageArgs),
+
+    /// Look at the event chains in a data folder, of an app that runs or has ended
+    #[command(subcommand, after_help = exit_code::help())]
+    Chain(ChainCommand),
+
+    /// Make a damaged data folder usable again, without deleting anything
+    ///
+    /// Keeps the longest sound beginning of what was recorded, and sets damaged files aside in the folder `damaged`. A torn end
+    /// is no damage: `run` cuts it by itself.
+    #[command(after_help = exit_code::help())]
+    Repair(RepairArgs),
 }
 
-/// The arguments of `theater run`.
-#[derive(Debug, ClapArgs)]
-pub(crate) struct RunArgs {
-    /// The manifest of the root actor
-    #[arg(value_name = "APP.toml")]
-    pub(crate) app: PathBuf,
-
-    /// The folder that manifests and components may come from, APP.toml included [default: its folder]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) root: Option<PathBuf>,
-
-    /// Write the event chains of all actors to this file when the tree has ended, as JSON lines
-    ///
-    /// The file is written also when the root actor crashed or when the run was interrupted. It takes its name when it
-    /// is complete.
-    #[arg(long, value_name = "FILE", value_parser = PathBufValueParser::new().try_map(regular_name))]
-    pub(crate) chain_out: Option<PathBuf>,
-
-    /// Print one JSON object per line, and a summary as the last
-    #[arg(long)]
-    pub(crate) json: bool,
-
-    /// How long the tree may take to stop before the rest of it is killed, such as 500ms or 1m
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration)]
-    pub(crate) grace: Duration,
+/// Where a command looks for chains.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct DataArgs {
+    /// The data folder
+    #[arg(long = "data", value_name = "DIR", default_value = ".theater")]
+    pub(crate) folder: PathBuf,
 }
 
 /// The arguments of `theater check`.
@@ -103,14 +120,6 @@ pub(crate) struct VerifyArgs {
     /// Print one JSON object with the outcome
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// `-` would be taken for standard output elsewhere; here that has the lifecycle lines.
-fn regular_name(name: PathBuf) -> Result<PathBuf, &'static str> {
-    if name.as_os_str() == "-" {
-        return Err("standard output has the lifecycle lines; give a file (./- for one of that name)");
-    }
-    Ok(name)
 }
 
 #[cfg(test)]

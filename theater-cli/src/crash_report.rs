@@ -120,7 +120,7 @@ async fn tail(runtime: &WasmRuntime, actor: ActorId) -> Vec<ChainEvent> {
         return Vec::new();
     };
     let store = runtime.chain_store();
-    let length = store.head(chain).await.map_or(0, |head| head.length);
+    let length = store.head(chain).await.ok().flatten().map_or(0, |head| head.length);
     let range = EventRange { from: length.saturating_sub(LAST), limit: usize::MAX };
     store.read(chain, range).await.unwrap_or_default()
 }
@@ -148,6 +148,7 @@ fn describe(kind: EventKind, bytes: &Bytes) -> String {
         }),
         EventKind::RETURN => {
             payload::decode::<Return<'_>>(bytes).ok().map(|returned| match (returned.error, returned.data) {
+                _ if returned.unhandled => "a message was not handled: the actor had ended".to_owned(),
                 (Some(error), _) => format!("returned an error: {error}"),
                 (None, data) => format!("returned{}", sized(data.map(|data| data.len()))),
             })
@@ -170,9 +171,10 @@ mod tests {
 
     #[test]
     fn events_are_told_in_words_and_unknown_ones_by_their_kind() {
-        let call = Call { function: "handle-send".into(), from: None, subject: None, data: None };
+        let call =
+            Call { function: "handle-send".into(), from: None, subject: None, data: None, error_type: None };
         assert_eq!(describe(EventKind::CALL, &payload::encode(&call)), "call handle-send");
-        let error = payload::encode(&Return { error: Some("no".into()), data: None, state_len: None });
+        let error = payload::encode(&Return { error: Some("no".into()), ..Return::default() });
         assert_eq!(describe(EventKind::RETURN, &error), "returned an error: no");
         assert_eq!(describe(EventKind(65_000), &Bytes::from_static(b"xy")), "kind/65000, 2 bytes");
         assert_eq!(describe(EventKind::EXITED, &Bytes::from_static(b"\xff")), "theater/exited, 1 byte");

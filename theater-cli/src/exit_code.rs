@@ -9,7 +9,7 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// The root actor ended well, or the file verified.
     Success = 0,
-    /// The file is not what was recorded.
+    /// The file or folder is not what was recorded.
     NotVerified = 1,
     /// The command line was not understood. clap exits with this number itself.
     Usage = 2,
@@ -19,6 +19,12 @@ pub(crate) enum Exit {
     RootFailed = 4,
     /// A file, or standard output, could not be read or written.
     Io = 5,
+    /// The data folder could not be used: another process has it, it is damaged, it is of another kind, or is none.
+    Data = 6,
+    /// No app runs with the data folder.
+    NotRunning = 7,
+    /// There is no such actor, more than one, or it did not take or answer the message.
+    Refused = 8,
     /// A bug of the command itself.
     Bug = 70,
     /// Interrupted with Ctrl-C, after the tree had been ended.
@@ -30,13 +36,16 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 13] = [
         Self::Success,
         Self::NotVerified,
         Self::Usage,
         Self::NotStarted,
         Self::RootFailed,
         Self::Io,
+        Self::Data,
+        Self::NotRunning,
+        Self::Refused,
         Self::Bug,
         Self::Interrupted,
         Self::BrokenPipe,
@@ -51,14 +60,19 @@ impl Exit {
     fn meaning(self) -> &'static str {
         match self {
             Self::Success => "success",
-            Self::NotVerified => "verify: the file is not what was recorded",
+            Self::NotVerified => "verify, chain verify: it is not what was recorded",
             Self::Usage => "the command line was not understood",
             Self::NotStarted => "run, check: the app could not be started (manifest, component, init)",
             Self::RootFailed => "run: the root actor ended with a failure",
-            Self::Io => "a file could not be read or written",
+            Self::Io => "a file could not be read or written, or the event store failed",
+            Self::Data => {
+                "the data folder could not be used (in use, damaged, of another kind, no permission)"
+            }
+            Self::NotRunning => "no app runs with the data folder",
+            Self::Refused => "no such actor, or it did not take or answer the message",
             Self::Bug => "internal error: a bug of theater",
             Self::Interrupted => "run: interrupted with Ctrl-C",
-            Self::BrokenPipe => "run: the reader of standard output went away",
+            Self::BrokenPipe => "the reader of standard output went away",
             Self::Terminated => "run: asked to end with SIGTERM",
         }
     }

@@ -1,10 +1,11 @@
 //! What the chains of a run say, on the way out: counted, and written to a file.
 
+use std::collections::HashSet;
 use std::io::Write;
 
 use anyhow::Context;
-use theater_chain::{ChainStore, jsonl};
-use theater_core::event::payload::{self, Started};
+use theater_chain::{ChainReader, jsonl};
+use theater_core::event::payload::{self, Genesis, Started};
 use theater_core::{ActorId, ChainEvent, ChainId, EventKind, EventRange, Incarnation};
 
 /// Events that are taken from the store at a time.
@@ -24,12 +25,12 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Reads all chains of the store.
-    pub(crate) async fn take(store: &dyn ChainStore) -> anyhow::Result<Self> {
+    /// Reads these chains.
+    pub(crate) async fn take(store: &dyn ChainReader, chains: &[ChainId]) -> anyhow::Result<Self> {
         let mut tally = Self::default();
-        for chain in store.chains().await {
+        for chain in chains {
             tally.actors += 1;
-            let mut pages = Pages::new(store, chain);
+            let mut pages = Pages::new(store, *chain);
             while let Some(page) = pages.next().await? {
                 page.iter().for_each(|event| tally.count(event));
             }
@@ -47,9 +48,36 @@ impl Tally {
     }
 }
 
-/// Writes all chains, in the order in which their actors were created: a parent's comes before its children's.
-pub(crate) async fn write(store: &dyn ChainStore, mut out: impl Write) -> anyhow::Result<()> {
-    for chain in store.chains().await {
+/// The chains of a run: those that began in it, and those of the tree whose root it ran, in the order in which their actors were
+/// created: a parent's comes before its children's.
+pub(crate) async fn of_run(
+    store: &dyn ChainReader,
+    before: &HashSet<ChainId>,
+    root: Option<ActorId>,
+) -> anyhow::Result<Vec<ChainId>> {
+    let mut chains = Vec::new();
+    let mut actors: HashSet<ActorId> = root.into_iter().collect();
+    for chain in store.chains().await.context("could not list the event chains")? {
+        let first = store.read(chain, EventRange { from: 0, limit: 1 }).await;
+        let first = first.context("could not read the event chains back")?;
+        let genesis = first.first().context("a chain has an event")?;
+        let genesis: Genesis = payload::decode(&genesis.payload).with_context(|| format!("chain {chain}"))?;
+        let of_tree = genesis.parent.is_some_and(|parent| actors.contains(&parent.actor));
+        if of_tree || actors.contains(&genesis.actor) || !before.contains(&chain) {
+            actors.insert(genesis.actor);
+            chains.push(chain);
+        }
+    }
+    Ok(chains)
+}
+
+/// Writes chains, in this order.
+pub(crate) async fn write(
+    store: &dyn ChainReader,
+    chains: &[ChainId],
+    mut out: impl Write,
+) -> anyhow::Result<()> {
+    for chain in chains.iter().copied() {
         let mut actor: Option<ActorId> = None;
         let mut pages = Pages::new(store, chain);
         while let Some(page) = pages.next().await? {
@@ -68,13 +96,13 @@ pub(crate) async fn write(store: &dyn ChainStore, mut out: impl Write) -> anyhow
 
 /// The events of a chain, some at a time.
 struct Pages<'a> {
-    store: &'a dyn ChainStore,
+    store: &'a dyn ChainReader,
     chain: ChainId,
     from: u64,
 }
 
 impl<'a> Pages<'a> {
-    fn new(store: &'a dyn ChainStore, chain: ChainId) -> Self {
+    fn new(store: &'a dyn ChainReader, chain: ChainId) -> Self {
         Self { store, chain, from: 0 }
     }
 
@@ -92,7 +120,7 @@ impl<'a> Pages<'a> {
 
 #[cfg(test)]
 mod tests {
-    use theater_chain::{Chain, MemoryStore, verify_export};
+    use theater_chain::{Chain, ChainStore, MemoryStore, verify_export};
     use theater_core::Bytes;
     use theater_core::event::payload::{Genesis, Origin, encode};
 
@@ -109,6 +137,7 @@ mod tests {
             manifest: String::new(),
             parent: None,
             runtime: "test".into(),
+            placement: None,
         };
         let (mut chain, first) = Chain::genesis(encode(&genesis), 1, 1);
         store.create(first).unwrap();
@@ -118,7 +147,7 @@ mod tests {
             store.append(before, event).unwrap();
         };
         for life in 1..=lives {
-            let started = Started { incarnation: Incarnation(life), origin: Origin::Init, state_len: None };
+            let started = Started::new(Incarnation(life), Origin::Init, None);
             append(EventKind::STARTED, encode(&started));
         }
         (0..logs).for_each(|_| append(EventKind::LOG, Bytes::from_static(b"x")));
@@ -126,13 +155,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn chains_from_before_a_run_belong_to_it_only_with_its_root() {
+        let store = store(1, 1);
+        let before: HashSet<_> = store.chains().await.unwrap().into_iter().collect();
+        assert_eq!(of_run(&store, &before, None).await.unwrap(), []);
+        let root = Some(ActorId::from_parts(1, [1; 10]));
+        assert_eq!(of_run(&store, &before, root).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
     async fn a_long_chain_is_counted_and_written_whole() {
         let store = store(3, 3_000);
         let expected = Tally { actors: 1, lives: 3, restarts: 2, events: 3_004 };
-        assert_eq!(Tally::take(&store).await.unwrap(), expected);
+        let chains = of_run(&store, &HashSet::new(), None).await.unwrap();
+        assert_eq!(Tally::take(&store, &chains).await.unwrap(), expected);
 
         let mut file = Vec::new();
-        write(&store, &mut file).await.unwrap();
+        write(&store, &chains, &mut file).await.unwrap();
         let report = verify_export(&file[..]).unwrap();
         assert_eq!((report.actors, report.events), (1, 3_004));
     }

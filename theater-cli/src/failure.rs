@@ -50,10 +50,19 @@ pub(crate) fn one_line(error: &anyhow::Error) -> String {
     causes(error).join(": ")
 }
 
-/// The texts of an error and its causes, without those that say nothing new.
+/// The same of any error.
+pub(crate) fn one_line_of(error: &(dyn std::error::Error + 'static)) -> String {
+    texts(anyhow::Chain::new(error)).join(": ")
+}
+
 fn causes(error: &anyhow::Error) -> Vec<String> {
+    texts(error.chain())
+}
+
+/// The texts of an error and its causes, without those that say nothing new.
+fn texts(chain: anyhow::Chain<'_>) -> Vec<String> {
     let mut texts: Vec<String> = Vec::new();
-    for cause in error.chain().map(ToString::to_string) {
+    for cause in chain.map(ToString::to_string) {
         // Many errors repeat their cause in their own text.
         if !texts.last().is_some_and(|said| said.contains(&cause)) {
             texts.push(cause);

@@ -5,15 +5,21 @@
 
 mod app;
 mod args;
+mod cbor;
 mod chain_file;
 mod cmd;
+mod control;
 mod crash_report;
+mod data;
 mod decision;
 mod exit_code;
 mod export;
 mod failure;
+mod filter;
 mod output;
+mod progress;
 mod render;
+mod select;
 mod signals;
 mod style;
 mod text;
@@ -51,6 +57,19 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
         Command::Verify(args) => cmd::verify::verify(&args),
         Command::Check(check) => block_on(cmd::check::check(check)),
         Command::Run(run) => block_on(cmd::run::run(run, args.verbose)),
+        #[cfg(unix)]
+        Command::Status(status) => cmd::status::status(&status),
+        #[cfg(unix)]
+        Command::Send(message) => cmd::message::send(&message),
+        #[cfg(unix)]
+        Command::Request(message) => cmd::message::request(&message),
+        #[cfg(not(unix))]
+        Command::Status(_) | Command::Send(_) | Command::Request(_) => Err(Failure::new(
+            Exit::NotRunning,
+            anyhow::anyhow!("this system has no sockets that a running app could listen on"),
+        )),
+        Command::Chain(chain) => block_on(cmd::chain::chain(chain, args.verbose)),
+        Command::Repair(args) => cmd::repair::repair(&args),
     }
 }
 

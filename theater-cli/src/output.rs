@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 
 use serde::Serialize;
+use theater_chain::Poisoned;
 use theater_core::{ActorId, ExitReason, Incarnation};
 use theater_wasm::{LifecycleEvent, LifecycleKind, LifecycleStream, WasmRuntime, Watched};
 use tokio::sync::oneshot;
@@ -18,8 +19,13 @@ pub(crate) fn diagnostic(text: &str) {
 
 /// Prints to standard output.
 pub(crate) fn data(text: &str) -> io::Result<()> {
+    bytes(text.as_bytes())
+}
+
+/// Writes to standard output.
+pub(crate) fn bytes(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(bytes)?;
     out.flush()
 }
 
@@ -65,6 +71,8 @@ impl Format {
             (Self::Human(renderer), Watched::Gap(lost)) => renderer.gap(*lost),
             (Self::Json, Watched::Event(event)) => json_line(&EventObject::new(&Seen::from(event))),
             (Self::Json, Watched::Gap(lost)) => json_line(&GapObject { r#type: "gap", lost: *lost }),
+            // The run ends, and its summary says why.
+            (_, Watched::StoreFailed(_)) => String::new(),
             // An item that a later runtime adds.
             (_, other) => {
                 tracing::debug!(?other, "not shown");
@@ -194,6 +202,17 @@ pub(crate) struct Printer {
     end: Option<oneshot::Sender<String>>,
     /// How printing ended; `None` when that has been told.
     outcome: Option<oneshot::Receiver<io::Result<()>>>,
+    /// That the event store has failed; `None` when that has been told.
+    store: Option<oneshot::Receiver<Poisoned>>,
+}
+
+/// Why a run cannot go on.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// Nothing more can be printed.
+    Output(io::Error),
+    /// Nothing more can be kept.
+    Store(Poisoned),
 }
 
 impl Printer {
@@ -202,19 +221,29 @@ impl Printer {
         let stream = runtime.watch();
         let (end, ended) = oneshot::channel();
         let (finish, outcome) = oneshot::channel();
+        let (failed, store) = oneshot::channel();
+        let mut stream = Watching { stream, failed: Some(failed) };
         let handle = tokio::runtime::Handle::current();
         std::thread::Builder::new().name("printer".to_owned()).spawn(move || {
             // Whoever listens may be gone: then the run is over anyway.
-            let _ = finish.send(handle.block_on(print(runtime, stream, format, ended)));
+            let _ = finish.send(handle.block_on(print(runtime, &mut stream, format, ended)));
         })?;
-        Ok(Self { end: Some(end), outcome: Some(outcome) })
+        Ok(Self { end: Some(end), outcome: Some(outcome), store: Some(store) })
     }
 
-    /// Why nothing more can be printed, when that is so. Cancel-safe; answers once.
-    pub(crate) async fn broken(&mut self) -> io::Error {
+    /// Why the run cannot go on, when that is so. Cancel-safe; answers once to each.
+    pub(crate) async fn trouble(&mut self) -> Trouble {
         loop {
-            if let Err(error) = self.outcome().await {
-                return error;
+            let Self { outcome, store, .. } = self;
+            tokio::select! {
+                // What was asked for: the failure first, it may be why printing ended.
+                biased;
+                failed = told(store) => if let Ok(failed) = failed {
+                    return Trouble::Store(failed);
+                },
+                ended = told(outcome) => if let Err(error) = ended.unwrap_or_else(|_| Err(panicked())) {
+                    return Trouble::Output(error);
+                },
             }
         }
     }
@@ -222,26 +251,64 @@ impl Printer {
     /// Prints what has happened up to now, then `last`. Cancel-safe, if called again after that.
     ///
     /// # Errors
-    /// If it could not be printed, unless [`broken`](Self::broken) has said so.
+    /// If it could not be printed, unless [`trouble`](Self::trouble) has said so.
     pub(crate) async fn finish(&mut self, last: &str) -> io::Result<()> {
         if let Some(end) = self.end.take() {
             // The thread may have ended: then it cannot print anything more.
             let _ = end.send(last.to_owned());
         }
-        if self.outcome.is_some() { self.outcome().await } else { Ok(()) }
+        if self.outcome.is_none() {
+            return Ok(());
+        }
+        told(&mut self.outcome).await.unwrap_or_else(|_| Err(panicked()))
+    }
+}
+
+fn panicked() -> io::Error {
+    io::Error::other("the thread that prints has panicked")
+}
+
+/// What is told, once; never answers after that. Cancel-safe.
+async fn told<T>(receiver: &mut Option<oneshot::Receiver<T>>) -> Result<T, oneshot::error::RecvError> {
+    let Some(waiting) = receiver else { return std::future::pending().await };
+    let answer = waiting.await;
+    *receiver = None;
+    answer
+}
+
+/// What happens, and a word to the run when the event store fails.
+#[derive(Debug)]
+struct Watching {
+    stream: LifecycleStream,
+    failed: Option<oneshot::Sender<Poisoned>>,
+}
+
+impl Watching {
+    async fn next(&mut self) -> Option<Watched> {
+        let watched = self.stream.next().await;
+        self.look(watched)
     }
 
-    async fn outcome(&mut self) -> io::Result<()> {
-        let Some(outcome) = &mut self.outcome else { return std::future::pending().await };
-        let outcome = outcome.await;
-        self.outcome = None;
-        outcome.unwrap_or_else(|_| Err(io::Error::other("the thread that prints has panicked")))
+    fn try_next(&mut self) -> Option<Watched> {
+        let watched = self.stream.try_next();
+        self.look(watched)
+    }
+
+    fn look(&mut self, watched: Option<Watched>) -> Option<Watched> {
+        if let (Some(Watched::StoreFailed(poisoned)), Some(failed)) = (&watched, &self.failed)
+            && !failed.is_closed()
+            && let Some(failed) = self.failed.take()
+        {
+            // If the run has ended it will see for itself.
+            let _ = failed.send(poisoned.clone());
+        }
+        watched
     }
 }
 
 async fn print(
     runtime: WasmRuntime,
-    mut stream: LifecycleStream,
+    stream: &mut Watching,
     mut format: Format,
     mut ended: oneshot::Receiver<String>,
 ) -> io::Result<()> {

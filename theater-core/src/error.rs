@@ -202,6 +202,22 @@ impl ActorError {
     }
 }
 
+/// One text with an error and all its causes, as a guest is told it.
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Transparent wrappers say the same as their cause.
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
 /// Cuts a text that a guest gave to 64 characters and escapes what does not print.
 #[must_use]
 pub fn printable(given: &str) -> String {
@@ -275,6 +291,26 @@ pub enum LimitError {
     /// An event is too large.
     #[error("event too large: {size} bytes, limits.event is {limit}")]
     Event {
+        /// Size in bytes.
+        size: u64,
+        /// Limit in bytes.
+        limit: u64,
+    },
+    /// The receiver's chain has as many events as it may: it takes no more messages.
+    #[error(
+        "event chain full: {length} events, chain.max_events of the receiver is {limit}; raise it to go on"
+    )]
+    ChainEvents {
+        /// Events.
+        length: u64,
+        /// Limit in events.
+        limit: u64,
+    },
+    /// The receiver's chain has as many bytes of payloads as it may: it takes no more messages.
+    #[error(
+        "event chain full: {size} bytes, chain.max_bytes of the receiver is {limit}; prune the chain or raise it"
+    )]
+    ChainBytes {
         /// Size in bytes.
         size: u64,
         /// Limit in bytes.

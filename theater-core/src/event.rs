@@ -44,7 +44,7 @@ pub struct ChainEvent {
     pub header: EventHeader,
     /// The hash of the header.
     pub hash: EventHash,
-    /// What the event says, as it was hashed. See [`payload`] for its encoding.
+    /// What the event says, as it was hashed; empty where it [was pruned](Self::is_pruned). See [`payload`] for its encoding.
     pub payload: Bytes,
 }
 
@@ -59,6 +59,12 @@ impl ChainEvent {
     #[must_use]
     pub fn parent_hash(&self) -> Option<EventHash> {
         (self.header.seq != 0).then_some(self.header.prev)
+    }
+
+    /// Whether the payload is no longer there. The header, and with it the payload's hash and length, is.
+    #[must_use]
+    pub fn is_pruned(&self) -> bool {
+        self.header.payload_len != 0 && self.payload.is_empty()
     }
 
     /// When the event was written, in milliseconds since the Unix epoch.

@@ -27,6 +27,8 @@ pub enum ExitReason {
     Killed,
     /// Its parent ended, so it had to.
     ParentStopped,
+    /// The runtime ended without ending it: its process was killed, or lost power. Recorded when the actor is brought back.
+    RuntimeEnded,
     /// Its `init` answered with an error.
     InitFailed {
         /// What `init` said.
@@ -100,6 +102,14 @@ pub enum ExitReason {
         /// The child.
         child: ActorId,
     },
+    /// A recorded call that was run again to find the actor's state did something else than before: the component has changed, or keeps
+    /// something that its state does not have.
+    Diverged {
+        /// The position on the actor's chain of the record that does not fit, where there is one.
+        event: Option<u64>,
+        /// What is different.
+        message: String,
+    },
     /// The event log refused to take more events, so the actor could not go on.
     ChainFailed {
         /// What the store said.
@@ -121,7 +131,7 @@ impl ExitReason {
     /// Whether somebody above the actor ended it: its end then is an answer to them, not news about the actor.
     #[must_use]
     pub fn is_requested(&self) -> bool {
-        matches!(self, Self::Stopped | Self::Killed | Self::ParentStopped)
+        matches!(self, Self::Stopped | Self::Killed | Self::ParentStopped | Self::RuntimeEnded)
     }
 
     /// A stable one-word name of the kind of reason, for machines.
@@ -132,6 +142,7 @@ impl ExitReason {
             Self::Stopped => "stopped",
             Self::Killed => "killed",
             Self::ParentStopped => "parent-stopped",
+            Self::RuntimeEnded => "runtime-ended",
             Self::InitFailed { .. } => "init-failed",
             Self::StartFailed { .. } => "start-failed",
             Self::Trapped { .. } => "trapped",
@@ -144,6 +155,7 @@ impl ExitReason {
             Self::HostPanicked { .. } => "host-panicked",
             Self::Escalated { .. } => "escalated",
             Self::AutoShutdown { .. } => "auto-shutdown",
+            Self::Diverged { .. } => "diverged",
             Self::ChainFailed { .. } => "chain-failed",
         }
     }
@@ -156,6 +168,7 @@ impl fmt::Display for ExitReason {
             Self::Stopped => f.write_str("stopped"),
             Self::Killed => f.write_str("killed"),
             Self::ParentStopped => f.write_str("its parent stopped"),
+            Self::RuntimeEnded => f.write_str("the runtime ended"),
             Self::InitFailed { error } => write!(f, "init failed: {error}"),
             Self::StartFailed { error } => write!(f, "start failed: {error}"),
             Self::Trapped { message, .. } => write!(f, "trapped: {message}"),
@@ -182,6 +195,15 @@ impl fmt::Display for ExitReason {
                 write!(f, "gave up on child {child}, which ended too often, last: {reason}")
             }
             Self::AutoShutdown { child } => write!(f, "shut down because child {child} ended"),
+            Self::Diverged { event: Some(event), message } => {
+                write!(
+                    f,
+                    "a recorded call went another way when it was run again, at event {event}: {message}"
+                )
+            }
+            Self::Diverged { event: None, message } => {
+                write!(f, "a recorded call went another way when it was run again: {message}")
+            }
             Self::ChainFailed { error } => write!(f, "event chain failed: {error}"),
         }
     }

@@ -44,9 +44,10 @@ pub use exits::{ChildExit, ExitQueue, ExitStream};
 pub use handle::ActorHandle;
 pub use host::{ActorExports, Caller, HostLinker, LinkError};
 pub use manifest::{
-    AutoShutdown, Backoff, ChildEntry, ChildSource, ChildSpec, ChildSpecKeys, ChildType, Escalation,
-    HandlerKind, HandlerSpec, Limits, MailboxOverflow, Manifest, ManifestError, ManifestErrorKind,
-    RestartPolicy, Shutdown, Strategy, SupervisionRule, SupervisionSpec, Thousandths,
+    AutoShutdown, Backoff, ChainLimits, ChildEntry, ChildSource, ChildSpec, ChildSpecKeys, ChildType,
+    DurabilityMode, Escalation, HandlerKind, HandlerSpec, Limits, MailboxOverflow, Manifest, ManifestError,
+    ManifestErrorKind, RestartPolicy, Shutdown, SnapshotPolicy, Strategy, SupervisionRule, SupervisionSpec,
+    Thousandths,
 };
 pub use runtime::{ActorRuntime, Authority, ChildNotice, RestartFrom, SpawnRequest, StartFrom, StopMode};
 pub use shutdown::{ShutdownController, ShutdownReceiver};

@@ -5,6 +5,7 @@
 
 mod children;
 mod error;
+mod keeping;
 mod nearest;
 mod parse;
 mod read;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use children::{ChildEntry, ChildSource};
 pub use error::{ManifestError, ManifestErrorKind, SupervisionRule};
+pub use keeping::{ChainLimits, DurabilityMode, SnapshotPolicy};
 pub use supervision::{
     AutoShutdown, Backoff, ChildSpec, ChildSpecKeys, ChildType, Escalation, RestartPolicy, Shutdown,
     Strategy, SupervisionSpec, Thousandths,
@@ -51,6 +53,12 @@ pub struct Manifest {
     pub handlers: Vec<HandlerSpec>,
     /// What the actor may use.
     pub limits: Limits,
+    /// How long what the app was told about is kept. Only the root's counts. `None`: as whoever runs it says.
+    pub durability: Option<DurabilityMode>,
+    /// When its state is written to its chain.
+    pub snapshots: SnapshotPolicy,
+    /// How long its chain may get.
+    pub chain: ChainLimits,
     /// How its parent's supervisor treats it, as far as the manifest says.
     pub child_spec: ChildSpecKeys,
     /// How it supervises its own children.

@@ -60,18 +60,34 @@ pub struct SpawnRequest {
     /// How its parent's supervisor will treat it; `None`: as [`Manifest::spawned_spec`](crate::Manifest::spawned_spec)
     /// says.
     pub child_spec: Option<ChildSpec>,
+    /// An actor that had been running before the runtime ended, and is to be brought back as it was: id, chain, last good state. Only a
+    /// runtime that keeps chains longer than it lives knows such actors; of any other it is [`UnknownActor`](ActorError::UnknownActor).
+    pub revive: Option<ActorId>,
 }
 
 impl SpawnRequest {
     /// A request that starts from `init` without further bytes.
     pub fn new(parent: Option<ActorId>, manifest: impl Into<ManifestRef>) -> Self {
-        Self { parent, manifest: manifest.into(), start: StartFrom::Init(None), child_spec: None }
+        Self {
+            parent,
+            manifest: manifest.into(),
+            start: StartFrom::Init(None),
+            child_spec: None,
+            revive: None,
+        }
     }
 
     /// The same, under this child spec.
     #[must_use]
     pub fn child_spec(mut self, child_spec: ChildSpec) -> Self {
         self.child_spec = Some(child_spec);
+        self
+    }
+
+    /// The same, bringing back this actor.
+    #[must_use]
+    pub fn revive(mut self, id: ActorId) -> Self {
+        self.revive = Some(id);
         self
     }
 

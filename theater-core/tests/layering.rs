@@ -23,7 +23,8 @@ const CONFINED: &[(&str, &[&str])] = &[
 ];
 
 /// Packages that only these crates may name themselves.
-const NAMED: &[(&str, &[&str])] = &[("wasmtime", &["theater-wasm"]), ("anyhow", &["theater-cli"])];
+const NAMED: &[(&str, &[&str])] =
+    &[("wasmtime", &["theater-wasm"]), ("anyhow", &["theater-cli"]), ("rusqlite", &["theater-chain"])];
 
 /// Packages and what they depend on, development dependencies aside.
 struct Graph(BTreeMap<String, BTreeSet<String>>);

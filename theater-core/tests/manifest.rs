@@ -271,9 +271,9 @@ fn every_refusal_names_the_line_and_what_would_be_right() {
         // Unknown keys, with those that are known there.
         (
             "colour = 1",
-            "a.toml:3: unknown key `colour` in the manifest; known are: child_spec, children, component, \
-             component_path, description, handler, handlers, init_state, interface, limits, long_description, name, \
-             package, permission_policy, save_chain, snapshot, supervision, version",
+            "a.toml:3: unknown key `colour` in the manifest; known are: chain, child_spec, children, component, \
+             component_path, description, durability, handler, handlers, init_state, interface, limits, long_description, name, \
+             package, permission_policy, save_chain, snapshot, snapshots, supervision, version",
         ),
         (
             "[limits]\nmemoryy = 1",
@@ -509,5 +509,41 @@ proptest! {
             let lines = text.matches('\n').count() as u64 + 1;
             prop_assert!(error.line.is_none_or(|line| (1..=lines).contains(&u64::from(line))), "{}", error);
         }
+    }
+}
+
+#[test]
+fn how_a_chain_is_kept_is_read_and_has_defaults() {
+    let manifest =
+        |rest: &str| Manifest::parse("a.toml", &format!("{rest}\nname = \"a\"\ncomponent = \"a.wasm\"\n"));
+    let plain = manifest("").unwrap();
+    assert_eq!(plain.durability, None);
+    assert_eq!(
+        (plain.snapshots.inline, plain.snapshots.events, plain.snapshots.bytes),
+        (512, 1_000, 1 << 20)
+    );
+    assert_eq!((plain.snapshots.interval, plain.chain), (None, Default::default()));
+
+    let given = Manifest::parse(
+        "a.toml",
+        "name = \"a\"\ncomponent = \"a.wasm\"\ndurability = \"relaxed\"\n\
+         [snapshots]\ninline = 0\nevents = 5\nbytes = \"2KiB\"\ninterval = \"10s\"\n\
+         [chain]\nwarn_events = 100\nmax_events = 200\nwarn_bytes = \"1MiB\"\nmax_bytes = \"2MiB\"\n",
+    )
+    .unwrap();
+    assert_eq!(given.durability, Some(theater_core::DurabilityMode::Relaxed));
+    assert_eq!((given.snapshots.inline, given.snapshots.events, given.snapshots.bytes), (0, 5, 2 << 10));
+    assert_eq!(given.snapshots.interval, Some(Duration::from_secs(10)));
+    assert_eq!((given.chain.warn_events, given.chain.max_events), (Some(100), Some(200)));
+    assert_eq!((given.chain.warn_bytes, given.chain.max_bytes), (Some(1 << 20), Some(2 << 20)));
+
+    for (text, line) in [
+        ("durability = \"none\"", 1),
+        ("snapshots = { inline = \"1GiB\" }", 1),
+        ("snapshots = { events = 0 }", 1),
+        ("chain = { max_events = 1 }", 1),
+        ("chain = { most = 5 }", 1),
+    ] {
+        assert_eq!(manifest(text).unwrap_err().line, Some(line), "{text}");
     }
 }

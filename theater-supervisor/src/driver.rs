@@ -48,6 +48,7 @@ pub(crate) struct Settings {
     pub(crate) deadline: Duration,
     pub(crate) reconcile_every: Duration,
     pub(crate) seed: Option<u64>,
+    pub(crate) earlier_restarts: Vec<Duration>,
 }
 
 /// Something that was under way has ended.
@@ -74,6 +75,8 @@ pub(crate) struct Driver {
     supervisor: ActorHandle,
     settings: Settings,
     machine: Machine,
+    /// How far the machine's time is ahead of `begin`.
+    past: Duration,
     begin: Instant,
     commands: mpsc::Receiver<Command>,
     inputs: VecDeque<Input>,
@@ -108,8 +111,12 @@ impl Driver {
             let bytes = supervisor.id().as_bytes().last_chunk().copied().unwrap_or_default();
             u64::from_le_bytes(bytes)
         });
+        // The machine's time begins a whole window before ours, so that it has room for what happened before.
+        let past = settings.supervision.period;
+        let earlier = settings.earlier_restarts.iter().filter_map(|age| past.checked_sub(*age)).map(tick);
         Self {
-            machine: Machine::new(settings.supervision).with_seed(seed),
+            machine: Machine::new(settings.supervision).with_seed(seed).with_restarts(earlier),
+            past,
             supervisor,
             settings,
             begin: Instant::now(),
@@ -246,7 +253,7 @@ impl Driver {
     async fn work_off_inputs(&mut self) {
         let mut actions = Vec::new();
         while let Some(input) = self.inputs.pop_front() {
-            let now = Tick(u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX));
+            let now = tick(self.begin.elapsed().saturating_add(self.past));
             self.machine.step(now, input, &mut actions);
             for action in actions.drain(..) {
                 self.perform(action).await;
@@ -282,6 +289,10 @@ impl Driver {
             }
         }
     }
+}
+
+fn tick(time: Duration) -> Tick {
+    Tick(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn exited(exit: ChildExit) -> Input {

@@ -38,11 +38,15 @@ impl SupervisorEvent {
         EventDraft::new(kind, payload::encode(&event))
     }
 
-    pub(crate) fn call(kind: EventKind, target: String, call: &SupervisorCall) -> EventDraft {
+    /// The record of a call.
+    #[must_use]
+    pub fn call(kind: EventKind, target: String, call: &SupervisorCall) -> EventDraft {
         Self::draft(kind, "/call", target, call)
     }
 
-    pub(crate) fn outcome(kind: EventKind, target: String, outcome: &SupervisorOutcome) -> EventDraft {
+    /// The record of its outcome.
+    #[must_use]
+    pub fn outcome(kind: EventKind, target: String, outcome: &SupervisorOutcome) -> EventDraft {
         Self::draft(kind, "/outcome", target, outcome)
     }
 

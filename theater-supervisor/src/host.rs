@@ -96,6 +96,14 @@ impl SupervisorHostBuilder {
         self
     }
 
+    /// How long ago restarts happened that count against the intensity already: those of a supervisor that this one goes on for.
+    /// Default: none.
+    #[must_use]
+    pub fn earlier_restarts(mut self, ages: impl IntoIterator<Item = Duration>) -> Self {
+        self.settings.earlier_restarts = ages.into_iter().collect();
+        self
+    }
+
     /// The seed of the backoff's jitter. Default: one that differs between supervisors.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -140,6 +148,7 @@ impl SupervisorHost {
                 deadline: Duration::from_secs(30),
                 reconcile_every: Duration::from_secs(30),
                 seed: None,
+                earlier_restarts: Vec::new(),
             },
         }
     }

@@ -108,6 +108,13 @@ impl Machine {
         self
     }
 
+    /// The same with restarts that count against the intensity already.
+    #[must_use]
+    pub fn with_restarts(mut self, restarts: impl IntoIterator<Item = Tick>) -> Self {
+        self.window.remember(restarts);
+        self
+    }
+
     /// Takes one input and appends what has to be done.
     pub fn step(&mut self, now: Tick, input: Input, actions: &mut Vec<Action>) {
         if self.finished {

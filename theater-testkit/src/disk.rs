@@ -25,6 +25,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod content;
 mod crash;
 mod fault;
 mod names;
@@ -35,6 +36,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use theater_chain::vfs::{Vfs, VfsFile};
 
+use content::{Change, Content};
 use fault::Faults;
 use names::{NameOp, Names};
 
@@ -44,6 +46,8 @@ pub use fault::{DiskFault, DiskOperation};
 pub const SECTOR: usize = 512;
 
 /// A simulated disk. Cheap to clone; all clones are the same disk.
+///
+/// It is worse than real ones in one respect: of two writes into one sector the second may survive without the first.
 #[derive(Debug, Clone, Default)]
 pub struct SimDisk {
     inner: Arc<Mutex<Inner>>,
@@ -60,31 +64,24 @@ struct Inner {
     operations: u64,
 }
 
-/// One file, whatever it is called.
-#[derive(Debug, Default, Clone)]
-struct Content {
-    /// As the process sees it.
-    live: Vec<u8>,
-    /// As it was synced last.
-    durable: Vec<u8>,
-    /// What happened since, in order.
-    unsynced: Vec<Change>,
-}
-
-#[derive(Debug, Clone)]
-enum Change {
-    Write { offset: usize, bytes: Vec<u8> },
-    SetLen(usize),
-}
-
 impl Inner {
+    fn check_life(&self, life: u64) -> io::Result<()> {
+        if life == self.life { Ok(()) } else { Err(io::Error::other("the process that opened this is gone")) }
+    }
+
     /// Counts an operation and lets go wrong what should.
     fn operate(&mut self, life: u64, operation: DiskOperation) -> io::Result<()> {
-        if life != self.life {
-            return Err(io::Error::other("the process that opened this is gone"));
-        }
+        self.check_life(life)?;
         self.operations += 1;
         self.faults.meet(operation)
+    }
+
+    /// Changes names, unless that fails before it began.
+    fn change_names(&mut self, met: io::Result<()>, op: NameOp) -> io::Result<()> {
+        if met.is_ok() || self.faults.is_under_way() {
+            self.names.change(op)?;
+        }
+        met
     }
 
     fn used(&self) -> u64 {
@@ -165,13 +162,40 @@ impl SimDisk {
         content.live.get_mut(offset).map(|byte| *byte ^= bits).is_some()
     }
 
+    /// The length of all files together, in bytes.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.lock().used()
+    }
+
+    /// A disk that has what this one would have if the power went now and nothing survived that was not synced.
+    #[must_use]
+    pub fn synced(&self) -> Self {
+        let copy = self.copy();
+        let mut inner = copy.lock();
+        inner.names.lose();
+        for content in &mut inner.files {
+            content.unsynced.clear();
+            content.live.clone_from(&content.durable);
+        }
+        drop(inner);
+        copy
+    }
+
     /// A disk that has what this one has, and goes its own way.
     #[must_use]
     pub fn copy(&self) -> Self {
         let inner = self.lock();
+        let files = inner.files.iter().enumerate();
         let copy = Inner {
             life: 0,
-            files: inner.files.clone(),
+            files: files
+                .map(
+                    |(file, content)| {
+                        if inner.names.know(file) { content.clone() } else { Content::default() }
+                    },
+                )
+                .collect(),
             names: inner.names.clone(),
             faults: Faults::default(),
             operations: 0,
@@ -200,18 +224,19 @@ impl Vfs for SimDisk {
     fn create(&self, name: &str) -> io::Result<Box<dyn VfsFile>> {
         let mut inner = self.lock();
         let life = inner.life;
-        inner.operate(life, DiskOperation::Name)?;
+        let met = inner.operate(life, DiskOperation::Name);
         let file = match inner.names.live.get(name).copied() {
             Some(file) => {
-                let content = &mut inner.files[file];
-                content.live.clear();
-                content.unsynced.push(Change::SetLen(0));
+                if met.is_ok() || inner.faults.is_under_way() {
+                    inner.files[file].set_len(0);
+                }
+                met?;
                 file
             }
             None => {
                 inner.files.push(Content::default());
                 let file = inner.files.len() - 1;
-                inner.names.change(NameOp::Set { name: name.to_owned(), file })?;
+                inner.change_names(met, NameOp::Set { name: name.to_owned(), file })?;
                 file
             }
         };
@@ -231,19 +256,19 @@ impl Vfs for SimDisk {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut inner = self.lock();
         let life = inner.life;
-        inner.operate(life, DiskOperation::Name)?;
-        let file = inner.names.live.get(from).copied().ok_or_else(not_found)?;
-        inner.names.change(NameOp::Rename { from: from.to_owned(), to: to.to_owned(), file })
+        let met = inner.operate(life, DiskOperation::Name);
+        let Some(file) = inner.names.live.get(from).copied() else { return met.and(Err(not_found())) };
+        inner.change_names(met, NameOp::Rename { from: from.to_owned(), to: to.to_owned(), file })
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut inner = self.lock();
         let life = inner.life;
-        inner.operate(life, DiskOperation::Name)?;
+        let met = inner.operate(life, DiskOperation::Name);
         if !inner.names.live.contains_key(name) {
-            return Err(not_found());
+            return met.and(Err(not_found()));
         }
-        inner.names.change(NameOp::Remove { name: name.to_owned() })
+        inner.change_names(met, NameOp::Remove { name: name.to_owned() })
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
@@ -290,6 +315,7 @@ impl VfsFile for Handle {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let mut inner = self.disk.lock();
         let offset = usize::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        inner.check_life(self.life)?;
         let met = inner.operate(self.life, DiskOperation::Write);
         let mut bytes = bytes;
         if met.is_err() {
@@ -298,8 +324,10 @@ impl VfsFile for Handle {
         } else {
             bytes = &bytes[..inner.faults.short(bytes.len())];
             let grows = (offset + bytes.len()).saturating_sub(inner.files[self.file].live.len()) as u64;
-            let used = inner.used();
-            inner.faults.check_room(used, grows)?;
+            inner.faults.check_room(|| inner.used(), grows)?;
+        }
+        if bytes.is_empty() {
+            return met.map(|()| 0);
         }
         let content = &mut inner.files[self.file];
         let end = offset + bytes.len();
@@ -313,22 +341,27 @@ impl VfsFile for Handle {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut inner = self.disk.lock();
+        inner.check_life(self.life)?;
         let met = inner.operate(self.life, DiskOperation::Sync);
+        let (seed, dark) = (inner.operations, inner.faults.is_dark());
         let content = &mut inner.files[self.file];
-        if met.is_ok() {
-            content.unsynced.clear();
-            content.durable.clone_from(&content.live);
+        match &met {
+            Ok(()) => content.sync(),
+            // What is left of it is decided when the power is back.
+            Err(_) if dark => {}
+            Err(_) => content.forget(seed),
         }
         met
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut inner = self.disk.lock();
-        inner.operate(self.life, DiskOperation::Write)?;
         let len = usize::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let content = &mut inner.files[self.file];
-        content.live.resize(len, 0);
-        content.unsynced.push(Change::SetLen(len));
-        Ok(())
+        inner.check_life(self.life)?;
+        let met = inner.operate(self.life, DiskOperation::Write);
+        if met.is_ok() || inner.faults.is_under_way() {
+            inner.files[self.file].set_len(len);
+        }
+        met
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use theater_chain::{LogOptions, MemoryStore, SegmentedStore};
+use theater_chain::{Durability, LogOptions, MemoryStore, SegmentedStore};
 use theater_testkit::conformance::{CASES, Outcome, run_conformance, run_conformance_except};
 use theater_testkit::disk::SimDisk;
 use theater_testkit::fault::FaultyStore;
@@ -11,12 +11,16 @@ use theater_testkit::{chain_store_tests, conformance_tests, manifest_source_test
 
 #[path = "conformance/sources.rs"]
 mod sources;
+#[path = "conformance/sqlite.rs"]
+mod sqlite;
 
 conformance_tests!(mock, MockBackend::new());
 chain_store_tests!(memory, MemoryStore::new());
 chain_store_tests!(faulty_without_faults, FaultyStore::new(MemoryStore::new()));
 chain_store_tests!(segmented, segmented(LogOptions::default()));
 chain_store_tests!(segmented_in_small_segments, segmented(small_segments()));
+chain_store_tests!(sqlite_full, sqlite::open(Durability::Full));
+chain_store_tests!(sqlite_relaxed, sqlite::open(Durability::Relaxed));
 manifest_source_tests!(map, sources::InMemory::default());
 
 /// A log, with its threads, on a disk in memory.

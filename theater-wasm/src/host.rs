@@ -27,17 +27,5 @@ pub(crate) mod bindings {
 
 /// An error as a guest sees it: one text with all its causes.
 pub(crate) fn to_guest<T>(result: Result<T, impl std::error::Error>) -> Result<T, String> {
-    result.map_err(|error| {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let more = error.to_string();
-            // Transparent wrappers say the same as their cause.
-            if !text.contains(&more) {
-                text = format!("{text}: {more}");
-            }
-            cause = error.source();
-        }
-        text
-    })
+    result.map_err(|error| theater_core::error::with_causes(&error))
 }

@@ -14,6 +14,7 @@ mod host;
 mod instance;
 mod resolve;
 mod runtime;
+mod script;
 mod store;
 
 pub use component::{ActorComponent, PreparedComponent};
@@ -21,7 +22,7 @@ pub use engine::{ActorEngine, EngineConfig, EngineError};
 pub use instance::{ActorInstance, InstantiateError};
 pub use resolve::FileSource;
 pub use runtime::{
-    CheckedActor, LifecycleEvent, LifecycleKind, LifecycleStream, RuntimeBuilder, RuntimeConfig, WasmRuntime,
-    Watched,
+    CheckedActor, GrowthError, LifecycleEvent, LifecycleKind, LifecycleStream, Rerun, RerunError,
+    ReviveError, Revived, RevivedActor, RuntimeBuilder, RuntimeConfig, WasmRuntime, Watched,
 };
 pub use store::ActorStore;

@@ -7,11 +7,15 @@ mod check;
 mod config;
 mod end;
 mod entry;
+mod growth;
 mod life;
 mod mailbox;
 mod messages;
 mod observe;
+mod past;
+mod rerun;
 mod retention;
+mod revive;
 mod spawn;
 
 use std::sync::{Arc, OnceLock, Weak};
@@ -19,7 +23,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
-use theater_chain::ChainStore;
+use theater_chain::{AppendError, ChainStore, Lsn};
 use theater_core::event::payload::{ChildAnchor, HostCall};
 use theater_core::{
     ActorError, ActorHandle, ActorId, Authority, Bytes, Caller, ChainEvent, EventKind, ExitQueue, ExitReason,
@@ -33,8 +37,11 @@ use crate::engine::ActorEngine;
 pub use check::CheckedActor;
 pub use config::{RuntimeBuilder, RuntimeConfig};
 use entry::Entry;
+pub use growth::GrowthError;
 pub(crate) use messages::Messenger;
 pub use observe::{LifecycleEvent, LifecycleKind, LifecycleStream, Watched};
+pub use rerun::{Rerun, RerunError};
+pub use revive::{ReviveError, Revived, RevivedActor};
 
 /// Runs actors that are WebAssembly components.
 ///
@@ -80,8 +87,12 @@ pub(crate) struct Inner {
     channels: messages::Channels,
     root_exits: ExitQueue,
     roots: std::sync::Mutex<entry::Roots>,
-    events: broadcast::Sender<LifecycleEvent>,
+    events: broadcast::Sender<(Lsn, LifecycleEvent)>,
     pacemaker: OnceLock<()>,
+    /// What is being brought back, until it is.
+    revival: std::sync::Mutex<Option<revive::Revival>>,
+    /// Whether messages wait until a whole tree is there.
+    held: tokio::sync::watch::Sender<bool>,
     this: Weak<Inner>,
 }
 
@@ -98,23 +109,26 @@ impl WasmRuntime {
         RuntimeBuilder::new(Arc::new(source))
     }
 
-    /// Sends a message to an actor, on behalf of the embedding program. Returns when it is in the mailbox.
+    /// Sends a message to an actor, on behalf of the embedding program. Returns when it is in the mailbox, and that is durable.
     ///
     /// # Errors
     /// If it is not there: [`UnknownActor`](ActorError::UnknownActor), [`Ended`](ActorError::Ended),
     /// [`Limit`](ActorError::Limit), [`NoSuchExport`](ActorError::NoSuchExport).
     pub async fn send(&self, id: ActorId, message: impl Into<Bytes>) -> Result<(), ActorError> {
-        self.inner.send(None, id, message.into())
+        self.inner.send(None, id, message.into())?;
+        self.inner.told(id, ()).await
     }
 
-    /// Asks an actor and waits for its answer, at most as long as the actor's `limits.host_deadline`.
+    /// Asks an actor and waits for its answer, at most as long as the actor's `limits.host_deadline`, and until what led to the
+    /// answer is durable.
     ///
     /// # Errors
     /// Those of [`send`](Self::send); [`Guest`](ActorError::Guest) if it answered with an error;
     /// [`Ended`](ActorError::Ended) if it ended meanwhile; [`NoReply`](ActorError::NoReply);
-    /// [`DeadlineExceeded`](ActorError::DeadlineExceeded).
+    /// [`DeadlineExceeded`](ActorError::DeadlineExceeded); [`Chain`](ActorError::Chain) if the chain store has failed.
     pub async fn request(&self, id: ActorId, message: impl Into<Bytes>) -> Result<Bytes, ActorError> {
-        self.inner.request(None, id, message.into()).await
+        let answer = self.inner.request(None, id, message.into()).await?;
+        self.inner.told(id, answer).await
     }
 
     /// A handle to an actor.
@@ -141,7 +155,7 @@ impl WasmRuntime {
     /// Watches what happens from now on.
     #[must_use]
     pub fn watch(&self) -> LifecycleStream {
-        LifecycleStream::new(self.inner.events.subscribe())
+        LifecycleStream::new(self.inner.events.subscribe(), Arc::clone(&self.inner.store))
     }
 
     /// The store that keeps the chains, those of ended and reaped actors too.
@@ -223,13 +237,24 @@ impl Inner {
         if size > limit {
             return Err(LimitError::Event { size, limit }.into());
         }
+        self.append_unlimited(entry, kind, payload, keep)
+            .map_err(|error| ActorError::Chain { id: entry.id, source: Arc::new(error) })
+    }
+
+    /// The same without a bound, for what no guest has a part in.
+    fn append_unlimited<T>(
+        &self,
+        entry: &Entry,
+        kind: EventKind,
+        payload: Bytes,
+        keep: impl FnOnce(&ChainEvent) -> T,
+    ) -> Result<T, AppendError> {
         let watched =
             matches!(kind, EventKind::LOG | EventKind::SUPERVISION) && self.events.receiver_count() > 0;
         let shown = watched.then(|| payload.clone());
-        let kept = entry
-            .chain
-            .append(kind, payload, || self.now(), keep)
-            .map_err(|error| ActorError::Chain { id: entry.id, source: Arc::new(error) })?;
+        let size = payload.len() as u64;
+        let kept = entry.chain.append(kind, payload, || self.now(), keep)?;
+        warn_of_growth(entry, size);
         if let Some(payload) = shown {
             self.tell_recorded(entry, kind, payload);
         }
@@ -256,8 +281,7 @@ impl Inner {
             return;
         }
         let incarnation = entry.core().incarnation;
-        // An error means that the last watcher has just gone.
-        let _ = self.events.send(LifecycleEvent {
+        let event = LifecycleEvent {
             actor: entry.id,
             name: entry.manifest.name.clone(),
             child_id: entry.child_id.clone(),
@@ -265,7 +289,18 @@ impl Inner {
             incarnation,
             time: self.now(),
             kind,
-        });
+        };
+        // It stands on a chain already, so what the store has taken so far covers it. An error means that the last
+        // watcher has just gone.
+        let _ = self.events.send((self.store.accepted(), event));
+    }
+
+    /// Waits until everything that an answer to the outside can be about is durable.
+    async fn told<T>(&self, id: ActorId, answer: T) -> Result<T, ActorError> {
+        match self.store.until_durable(self.store.accepted()).await {
+            Ok(()) => Ok(answer),
+            Err(failed) => Err(ActorError::Chain { id, source: Arc::new(failed) }),
+        }
     }
 
     /// Writes where a child's chain is into its parent's chain: the tree anchors itself.
@@ -280,6 +315,20 @@ impl Inner {
             // The parent's own next event will fail as well, and ends it.
             tracing::error!(actor = %parent.id, child = %child.id, %error, "could not anchor a child's chain");
         }
+    }
+}
+
+/// Says once when a chain has got as long as its manifest wants to be warned of.
+fn warn_of_growth(entry: &Entry, added: u64) {
+    let limits = &entry.manifest.chain;
+    if limits.warn_events.is_none() && limits.warn_bytes.is_none() {
+        return;
+    }
+    let (events, bytes) = entry.chain.totals();
+    let crossed =
+        |limit: Option<u64>, before: u64, now: u64| limit.is_some_and(|at| before < at && at <= now);
+    if crossed(limits.warn_events, events - 1, events) || crossed(limits.warn_bytes, bytes - added, bytes) {
+        tracing::warn!(actor = %entry.id, name = %entry.manifest.name, events, bytes, "the event chain grows");
     }
 }
 

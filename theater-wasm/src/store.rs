@@ -1,13 +1,15 @@
 //! What the engine keeps for one life of one actor.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use theater_core::{Bytes, Caller, ExitReason, Limits};
+use theater_core::{Bytes, Caller, ChainId, ExitReason, Limits};
 use theater_supervisor::SupervisorHost;
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
 use crate::engine::TICK;
 use crate::runtime::Messenger;
+use crate::script::{History, Script};
 
 /// The data of one actor's `wasmtime::Store`: who it is, what it may use, and what its host functions need.
 ///
@@ -22,13 +24,27 @@ pub struct ActorStore {
     shutdown: Option<Option<Bytes>>,
     supervisor: Option<SupervisorHost>,
     messenger: Option<Messenger>,
+    /// What host calls are answered from while a call is run once more.
+    pub(crate) script: Option<Script>,
+    /// What the script refers to, and which chain is the actor's own.
+    pub(crate) history: Option<(Arc<History>, ChainId)>,
 }
 
 impl ActorStore {
     /// The data of a life of the actor `caller.id`.
     #[must_use]
     pub fn new(caller: Caller, limits: Limits) -> Self {
-        Self { caller, limits, ticks_left: 0, fault: None, shutdown: None, supervisor: None, messenger: None }
+        Self {
+            caller,
+            limits,
+            ticks_left: 0,
+            fault: None,
+            shutdown: None,
+            supervisor: None,
+            messenger: None,
+            script: None,
+            history: None,
+        }
     }
 
     /// Gives the actor the supervision functions of `host`.

@@ -212,6 +212,10 @@ fn trapped(panic: &(dyn std::any::Any + Send)) -> ExitReason {
 #[async_trait]
 impl ActorRuntime for NativeRuntime {
     async fn spawn(&self, request: SpawnRequest) -> Result<ActorInfo, ActorError> {
+        if let Some(id) = request.revive {
+            // Nothing here outlives the runtime.
+            return Err(ActorError::UnknownActor { id });
+        }
         let name = request.manifest.as_str();
         let Some(behaviour) = (self.resolve)(name) else {
             return Err(ManifestError::new(name, ManifestErrorKind::NotFound).into());

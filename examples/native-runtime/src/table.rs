@@ -125,6 +125,7 @@ impl Table {
             manifest: String::new(),
             parent: None,
             runtime: concat!("native-runtime ", env!("CARGO_PKG_VERSION")).to_owned(),
+            placement: None,
         });
         let (chain, genesis) = Chain::genesis(genesis, 1, now());
         self.store.create(genesis).map_err(|error| chain_failed(id, error))?;
@@ -177,9 +178,8 @@ impl Table {
         let starting =
             |actor: &&mut Actor| actor.incarnation == life && actor.status == ActorStatus::Starting;
         let actor = self.actors.get_mut(&id).filter(starting).ok_or(())?;
-        let state_len = state.as_ref().map(|state| state.len() as u64);
+        let started = Started::new(life, origin, state.as_ref());
         (actor.status, actor.state) = (ActorStatus::Running, state);
-        let started = Started { incarnation: life, origin, state_len };
         if let Err(error) = self.record(id, EventKind::STARTED, payload::encode(&started)) {
             self.end(id, life, ExitReason::ChainFailed { error: error.to_string() });
         }
@@ -214,7 +214,7 @@ impl Table {
         }
         let parent = actor.parent;
         // First recorded, then told. There is nobody to tell that the end of a life could not be recorded.
-        let exited = Exited { incarnation: life, reason: reason.clone() };
+        let exited = Exited::new(life, reason.clone());
         let _ = self.record(id, EventKind::EXITED, payload::encode(&exited));
         if !asked_for {
             self.end_children(id);

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, PoisonError};
 
 use super::state::{FOLDER, Segment, next_capacity};
-use super::{Job, Shared};
+use super::{Job, Shared, remove};
 use crate::segment::index::SegmentIndex;
 use crate::vfs::{Vfs, VfsFile, read_file, replace_file, write_all_at};
 
@@ -72,11 +72,17 @@ pub(super) fn perform(shared: &Shared, job: Job) {
                 *spare = prepare(&*shared.vfs, capacity).ok().map(|file| Spare { capacity, file });
             }
         }
-        Job::Seal(segment) => {
-            let segment = Arc::clone(&shared.lock().segments[segment as usize]);
+        Job::Seal(number) => {
+            let segment = Arc::clone(&shared.lock().segments[number as usize]);
             // Without a sidecar the segment is read whole at the next start, and that says what is wrong with it.
-            let _ = seal(&*shared.vfs, &segment);
+            if seal(&*shared.vfs, &segment).is_ok() {
+                shared.lock().sealed.insert(number);
+            }
         }
+        Job::Clean(segment) => remove::clean(shared, segment),
+        // Whoever asked may be gone.
+        Job::Prune(chain, before, reply) => drop(reply.send(remove::prune(shared, chain, before))),
+        Job::Retire(head, reply) => drop(reply.send(remove::retire(shared, head))),
     }
 }
 

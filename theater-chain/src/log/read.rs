@@ -25,11 +25,11 @@ enum Source {
 pub(super) fn read(shared: &Shared, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
     let length = {
         let state = shared.lock();
-        state.chains.get(&chain).ok_or(ReadError::UnknownChain { chain })?.places.len()
+        state.chains.get(&chain).ok_or(ReadError::UnknownChain { chain })?.read()?.len()
     };
     let mut range = range.within(length);
     let mut events = Vec::with_capacity(range.len());
-    // What is there does not change, so the batches are of one moment.
+    // What is there does not change but for payloads that go, so the batches are of one moment.
     while !range.is_empty() {
         let batch = range.start..range.end.min(range.start + AT_ONCE);
         range.start = batch.end;
@@ -46,7 +46,7 @@ fn sources(
     batch: std::ops::Range<usize>,
 ) -> Result<Vec<(Place, Source)>, ReadError> {
     let state = shared.lock();
-    let places = &state.chains.get(&chain).ok_or(ReadError::UnknownChain { chain })?.places[batch];
+    let places = &state.chains.get(&chain).ok_or(ReadError::UnknownChain { chain })?.read()?[batch];
     let source = |place: &Place| {
         let segment = Arc::clone(&state.segments[place.segment as usize]);
         let source = match state.unwritten(*place) {
@@ -71,12 +71,33 @@ fn event(shared: &Shared, chain: ChainId, place: Place, source: Source) -> Resul
     let waiting = shared.lock().unwritten_blob(hash);
     let payload = match waiting {
         Some(payload) => payload,
-        None => blob(&*shared.vfs, chain, hash)?,
+        None => match blob(&*shared.vfs, chain, hash) {
+            Ok(payload) => payload,
+            Err(error) => return rewritten(shared, chain, event.header.seq, &segment).unwrap_or(Err(error)),
+        },
     };
     Ok(ChainEvent { payload, ..event })
 }
 
-fn record_bytes(segment: &Segment, slot: Slot) -> Result<Vec<u8>, ReadError> {
+/// An event whose segment was rewritten since it was looked up; `None` if it was not.
+fn rewritten(
+    shared: &Shared,
+    chain: ChainId,
+    seq: u64,
+    before: &Arc<Segment>,
+) -> Option<Result<ChainEvent, ReadError>> {
+    let index = usize::try_from(seq).ok()?;
+    let (place, source) = match sources(shared, chain, index..index + 1) {
+        Ok(mut sources) => sources.pop()?,
+        // Retired meanwhile.
+        Err(error) => return Some(Err(error)),
+    };
+    let (Source::Memory(_, now) | Source::File(now)) = &source;
+    (!Arc::ptr_eq(now, before)).then(|| event(shared, chain, place, source))
+}
+
+/// The bytes of a record, or fewer if the file has no more.
+pub(super) fn record_bytes(segment: &Segment, slot: Slot) -> Result<Vec<u8>, ReadError> {
     let mut bytes = vec![0; slot.len as usize];
     let read = segment.file().and_then(|file| read_full_at(file, &mut bytes, u64::from(slot.offset)));
     let read = read.map_err(|error| ReadError::io(segment.path(), &error))?;

@@ -28,12 +28,6 @@ impl SteppedStore {
         Ok((Self { shared, writer }, recovery))
     }
 
-    /// The term of this process.
-    #[must_use]
-    pub fn epoch(&self) -> u32 {
-        self.shared.epoch
-    }
-
     /// Writes and syncs what waits, and does what is due beside. Whether anything was written.
     pub fn step(&mut self) -> bool {
         let step = self.writer.step();

@@ -4,33 +4,31 @@ use std::io;
 use std::sync::mpsc;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use super::writer::{Step, Writer};
-use super::{Jobs, Shared, housekeeping};
+use super::{Job, Jobs, Shared, housekeeping};
 use crate::store::{Durability, Poisoned};
 
 #[derive(Debug)]
 pub(super) struct Threads {
     writer: Option<JoinHandle<()>>,
     housekeeper: Option<JoinHandle<()>>,
+    remover: Option<JoinHandle<()>>,
 }
 
 impl Threads {
     pub(super) fn start(shared: &Arc<Shared>) -> io::Result<Self> {
-        let (jobs, todo) = mpsc::channel();
-        *shared.jobs.lock().unwrap_or_else(PoisonError::into_inner) = Jobs::Thread(jobs);
-        let keeping = Arc::clone(shared);
-        let housekeeper =
-            std::thread::Builder::new().name("theater-log-house".to_owned()).spawn(move || {
-                while let Ok(job) = todo.recv() {
-                    housekeeping::perform(&keeping, job);
-                }
-            })?;
+        let (house, todo) = mpsc::channel();
+        let housekeeper = perform(shared, "theater-log-house", todo)?;
+        let (removals, todo) = mpsc::channel();
+        let remover = perform(shared, "theater-log-prune", todo)?;
+        *shared.jobs.lock().unwrap_or_else(PoisonError::into_inner) = Jobs::Threads { house, removals };
         let writing = Arc::clone(shared);
         let writer = std::thread::Builder::new()
             .name("theater-log".to_owned())
             .spawn(move || write(&writing, Writer::new(Arc::clone(&writing))))?;
-        Ok(Self { writer: Some(writer), housekeeper: Some(housekeeper) })
+        Ok(Self { writer: Some(writer), housekeeper: Some(housekeeper), remover: Some(remover) })
     }
 
     /// Writes what waits, ends the threads, and closes the log. Does nothing the second time.
@@ -40,13 +38,24 @@ impl Threads {
         shared.wake.notify_all();
         let written = writer.join();
         *shared.jobs.lock().unwrap_or_else(PoisonError::into_inner) = Jobs::Nobody;
-        let kept = self.housekeeper.take().map(JoinHandle::join);
-        if written.is_err() || kept.is_some_and(|kept| kept.is_err()) {
+        let others = [self.housekeeper.take(), self.remover.take()];
+        let ended: Vec<_> = others.into_iter().flatten().map(JoinHandle::join).collect();
+        if written.is_err() || ended.iter().any(Result::is_err) {
             let panicked = io::Error::other("a thread of the log panicked");
             shared.fail(Poisoned::new("write", super::state::FOLDER, &panicked));
         }
         finish(shared)
     }
+}
+
+/// A thread that does what it is asked.
+fn perform(shared: &Arc<Shared>, name: &str, todo: mpsc::Receiver<Job>) -> io::Result<JoinHandle<()>> {
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        while let Ok(job) = todo.recv() {
+            housekeeping::perform(&shared, job);
+        }
+    })
 }
 
 /// The last words of a log whose writer has ended.
@@ -84,13 +93,22 @@ enum Due {
 
 fn write(shared: &Shared, mut writer: Writer) {
     let mut unmarked = false;
+    // When what was written has to be on the disk, where the write itself does not see to that.
+    let mut sync_at = None;
     loop {
-        let step = match wait(shared, unmarked) {
+        let step = match wait(shared, unmarked, sync_at) {
             Due::Write => {
                 unmarked = true;
-                writer.step()
+                let step = writer.step();
+                if shared.options.durability != Durability::Full && sync_at.is_none() {
+                    sync_at = Some(Instant::now() + shared.options.sync_interval);
+                }
+                step
             }
-            Due::Sync => writer.sync(),
+            Due::Sync => {
+                sync_at = None;
+                writer.sync()
+            }
             Due::Mark => {
                 unmarked = false;
                 writer.mark()
@@ -119,10 +137,14 @@ fn write(shared: &Shared, mut writer: Writer) {
 }
 
 /// Waits until there is something to do.
-fn wait(shared: &Shared, unmarked: bool) -> Due {
-    let relaxed = shared.options.durability != Durability::Full;
+fn wait(shared: &Shared, unmarked: bool, sync_at: Option<Instant>) -> Due {
     let mut state = shared.lock();
     loop {
+        // Before there is more to write: else it would never come under load.
+        let left = sync_at.map(|at| at.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Due::Sync;
+        }
         if !state.chunks.is_empty() || !state.writing.is_empty() {
             return Due::Write;
         }
@@ -130,11 +152,10 @@ fn wait(shared: &Shared, unmarked: bool) -> Due {
             return Due::End;
         }
         state.writer_waits = true;
-        let unsynced = relaxed && state.synced != state.written;
-        let (limit, then) = match (unsynced, unmarked) {
-            (true, _) => (Some(shared.options.sync_interval), Due::Sync),
-            (false, true) => (Some(shared.options.mark_delay), Due::Mark),
-            (false, false) => (None, Due::Mark),
+        let (limit, then) = match (left, unmarked) {
+            (Some(left), _) => (Some(left), Due::Sync),
+            (None, true) => (Some(shared.options.mark_delay), Due::Mark),
+            (None, false) => (None, Due::Mark),
         };
         let timed_out;
         (state, timed_out) = match limit {
@@ -148,5 +169,48 @@ fn wait(shared: &Shared, unmarked: bool) -> Due {
         if timed_out && state.chunks.is_empty() && !state.closing {
             return then;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use theater_core::EventKind;
+
+    use super::*;
+    use crate::Chain;
+    use crate::log::{LogOptions, SegmentedStore};
+    use crate::store::ChainStore;
+    use crate::vfs::RealVfs;
+
+    #[test]
+    fn where_durability_is_relaxed_events_are_synced_in_time_though_more_are_written_all_the_while() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = LogOptions {
+            durability: Durability::Relaxed,
+            // Much longer than there is ever nothing to write, and long before the first segment is full, which syncs it as well.
+            sync_interval: Duration::from_millis(300),
+            first_segment: 8 << 20,
+            ..LogOptions::default()
+        };
+        let vfs = RealVfs::new(folder.path()).unwrap();
+        let (store, _) = SegmentedStore::open_on(Arc::new(vfs), options).unwrap();
+        let (mut chain, genesis) = Chain::genesis("busy".into(), store.epoch(), 1);
+        store.create(genesis).unwrap();
+        let begun = Instant::now();
+        let synced = |store: &SegmentedStore| store.shared.lock().synced;
+        let mut before = 0;
+        for _ in 0..3 {
+            while synced(&store) == before {
+                assert!(begun.elapsed() < Duration::from_secs(10), "event {} is not synced", before + 1);
+                let head = chain.head();
+                store.append(head, chain.append(EventKind::LOG, "x".into(), 2)).unwrap();
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            before = synced(&store);
+        }
+        let segments = store.shared.lock().segments.len();
+        assert_eq!(segments, 1, "nothing else synced it");
     }
 }

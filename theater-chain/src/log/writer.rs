@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::state::{Chunk, FOLDER, Segment};
 use super::{Shared, blobs, housekeeping};
+use crate::flaw::{self, Flaw};
 use crate::segment::header::HEADER_LEN;
 use crate::store::{Durability, Poisoned};
 use crate::vfs::write_all_at;
@@ -63,9 +64,7 @@ impl Writer {
         let sync = self.shared.options.durability == Durability::Full;
         while let Some(chunk) = chunks.get(self.done) {
             let segment = &segments[self.done];
-            // What follows in another segment must not be durable before this is.
-            let last_of_segment = chunks.get(self.done + 1).is_some_and(|next| next.segment != chunk.segment);
-            if let Err(trouble) = self.write(segment, chunk, sync || last_of_segment) {
+            if let Err(trouble) = self.write(segment, chunk, sync) {
                 return self.trouble(trouble);
             }
             self.done += 1;
@@ -81,13 +80,17 @@ impl Writer {
     }
 
     fn write(&self, segment: &Segment, chunk: &Chunk, sync: bool) -> Result<(), Trouble> {
-        for (hash, payload) in &chunk.blobs {
-            let written = blobs::write(&*self.shared.vfs, *hash, payload);
-            written.map_err(|error| trouble("write", &blobs::path(*hash), &error))?;
+        if !flaw::has(Flaw::BlobAfterRecord) {
+            self.write_blobs(chunk)?;
         }
         let path = segment.path();
         let (bytes, offset) = if chunk.offset == 0 {
-            self.make(segment)?;
+            if segment.file.get().is_none() {
+                if !flaw::has(Flaw::SegmentBeforeItsPast) {
+                    self.finish_before(chunk.segment)?;
+                }
+                self.make(segment)?;
+            }
             (&chunk.bytes[HEADER_LEN..], HEADER_LEN as u64)
         } else {
             (&chunk.bytes[..], chunk.offset)
@@ -95,8 +98,14 @@ impl Writer {
         // Inside a file that was filled with zeros before: no room is needed any more, so any error is a failure.
         let file = segment.file().map_err(|error| failed("find", &path, &error))?;
         write_all_at(file, bytes, offset).map_err(|error| failed("write", &path, &error))?;
+        if flaw::has(Flaw::WrittenIsDurable) {
+            self.shared.lock().synced = chunk.lsn;
+        }
         if sync {
             file.sync_data().map_err(|error| failed("sync", &path, &error))?;
+        }
+        if flaw::has(Flaw::BlobAfterRecord) {
+            self.write_blobs(chunk)?;
         }
         let mut state = self.shared.lock();
         state.written = chunk.lsn;
@@ -111,11 +120,34 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes the file of a new segment: its header is durable before its name is, and that before its first record.
-    fn make(&self, segment: &Segment) -> Result<(), Trouble> {
-        if segment.file.get().is_some() {
+    fn write_blobs(&self, chunk: &Chunk) -> Result<(), Trouble> {
+        if chunk.blobs.is_empty() {
             return Ok(());
         }
+        // One that is there already must not be removed between the look and the end of this.
+        let _writing = self.shared.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        for (hash, payload) in &chunk.blobs {
+            let written = blobs::write(&*self.shared.vfs, *hash, payload);
+            written.map_err(|error| trouble("write", &blobs::path(*hash), &error))?;
+        }
+        Ok(())
+    }
+
+    /// Makes everything before a new segment durable, the last mark included, whose checksum the segment goes on from: a segment must not
+    /// survive without what it follows.
+    fn finish_before(&self, segment: u32) -> Result<(), Trouble> {
+        let (before, written) = {
+            let state = self.shared.lock();
+            (Arc::clone(&state.segments[segment as usize - 1]), state.written)
+        };
+        let synced = before.file().and_then(|file| file.sync_data());
+        synced.map_err(|error| failed("sync", &before.path(), &error))?;
+        self.shared.lock().synced = written;
+        Ok(())
+    }
+
+    /// Makes the file of a new segment: its header is durable before its name is, and that before its first record.
+    fn make(&self, segment: &Segment) -> Result<(), Trouble> {
         let path = segment.path();
         let vfs = &*self.shared.vfs;
         let mut spare = self.shared.spare.lock().unwrap_or_else(PoisonError::into_inner);

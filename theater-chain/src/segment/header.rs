@@ -26,6 +26,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) prev_crc: u32,
     /// In a segment that was rewritten: the last checksum that it had, which the next segment goes on from.
     pub(crate) closing_crc: Option<u32>,
+    /// How often it was rewritten: sidecars of the one before are told from those of this one.
+    pub(crate) rewrites: u32,
 }
 
 /// Why these bytes do not begin a segment.
@@ -54,6 +56,7 @@ impl SegmentHeader {
         bytes[40..48].copy_from_slice(&self.capacity.to_le_bytes());
         bytes[48..52].copy_from_slice(&self.prev_crc.to_le_bytes());
         bytes[52..56].copy_from_slice(&self.closing_crc.unwrap_or(0).to_le_bytes());
+        bytes[56..60].copy_from_slice(&self.rewrites.to_le_bytes());
         let crc = crc32c::crc32c(&bytes[..60]);
         bytes[60..].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -79,6 +82,7 @@ impl SegmentHeader {
             capacity: u64::from_le_bytes(part(bytes, 40)),
             prev_crc: u32::from_le_bytes(part(bytes, 48)),
             closing_crc: (flags & PRUNED != 0).then(|| u32::from_le_bytes(part(bytes, 52))),
+            rewrites: u32::from_le_bytes(part(bytes, 56)),
         })
     }
 
@@ -107,13 +111,15 @@ mod tests {
             capacity: 1 << 20,
             prev_crc: 0xdead_beef,
             closing_crc: None,
+            rewrites: 0,
         }
     }
 
     #[test]
     fn a_header_reads_back_as_it_was_written() {
         for closing_crc in [None, Some(0), Some(7)] {
-            let header = SegmentHeader { closing_crc, ..header() };
+            let rewrites = closing_crc.map_or(0, |crc| crc + 1);
+            let header = SegmentHeader { closing_crc, rewrites, ..header() };
             assert_eq!(SegmentHeader::decode(&header.encode()), Ok(header));
         }
     }

@@ -100,6 +100,19 @@ impl SegmentIndex {
         Ok((index, extent))
     }
 
+    /// Whether it can be of a segment of this length with this header. Nothing that was made up makes a reader take memory for what is not
+    /// there.
+    pub(crate) fn fits(&self, header: &SegmentHeader, len: u64) -> bool {
+        let slots = self.chains.iter().flat_map(|chain| &chain.slots);
+        let inside = |slot: &Slot| u64::from(slot.offset) + u64::from(slot.len) <= len;
+        self.header_crc == header.crc()
+            && self.end == len
+            && self.next_lsn >= header.first_lsn
+            && self.next_lsn != u64::MAX
+            && slots.clone().count() as u64 == self.events
+            && slots.clone().all(inside)
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let slots: usize = self.chains.iter().map(|chain| chain.slots.len()).sum();
         let len = FIXED + self.chains.len() * PER_CHAIN + slots * PER_SLOT + self.blobs.len() * 32 + 32;

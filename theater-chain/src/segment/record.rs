@@ -14,9 +14,12 @@
 //!           zeros up to a multiple of 8
 //! ```
 
+use std::sync::LazyLock;
+
 use theater_core::{ChainEvent, EventHash, EventHeader};
 
 use super::header::part;
+use crate::flaw::{self, Flaw};
 use crate::hash::{self, HEADER_LEN, HeaderError};
 
 /// Payloads above this length are kept as blobs, 64 KiB.
@@ -112,7 +115,10 @@ pub(crate) fn put_mark(into: &mut Vec<u8>, seed: u32, (lsn, durable): (u64, u64)
 
 /// What makes a mark recognisable wherever it stands, also behind damage, where the checksum before it is not known.
 pub(crate) fn mark_seal(store: &[u8; 16], epoch: u32, lsn: u64, durable: u64) -> [u8; 16] {
-    let mut hasher = blake3::Hasher::new_derive_key("theater 2026-11-24 segment v1 mark");
+    // Deriving the key costs more than hashing the mark.
+    static HASHER: LazyLock<blake3::Hasher> =
+        LazyLock::new(|| blake3::Hasher::new_derive_key("theater 2026-11-24 segment v1 mark"));
+    let mut hasher = HASHER.clone();
     hasher
         .update(store)
         .update(&epoch.to_le_bytes())
@@ -143,6 +149,7 @@ fn finish(into: &mut Vec<u8>, start: usize, seed: u32) -> u32 {
 
 /// The checksum of a record with its padding, but for the checksum itself.
 fn checksum(record: &[u8], seed: u32) -> u32 {
+    let seed = if flaw::has(Flaw::PlainChecksum) { 0 } else { seed };
     crc32c::crc32c_append(crc32c::crc32c_append(seed, &record[..4]), &record[8..])
 }
 
@@ -184,21 +191,36 @@ pub(crate) fn prefix(bytes: &[u8]) -> Result<Prefix, RecordFault> {
     })
 }
 
-/// Reads the record that begins these bytes: it, and its length with padding.
+/// Reads the record that begins these bytes.
 pub(crate) fn read(bytes: &[u8], seed: u32) -> Result<(Record<'_>, Prefix), RecordFault> {
     let prefix = prefix(bytes)?;
-    if checksum(&bytes[..padded(prefix.len)], seed) != prefix.crc {
+    if checksum_of(bytes, &prefix, seed) != prefix.crc {
         return Err(RecordFault::Checksum);
     }
+    Ok((decode(bytes, &prefix)?, prefix))
+}
+
+/// Reads what looks like a record and may be none: its checksum is not looked at.
+pub(crate) fn read_unchecked(bytes: &[u8]) -> Result<(Record<'_>, Prefix), RecordFault> {
+    let prefix = prefix(bytes)?;
+    Ok((decode(bytes, &prefix)?, prefix))
+}
+
+/// The checksum that a record with this beginning ought to have.
+pub(crate) fn checksum_of(bytes: &[u8], prefix: &Prefix, seed: u32) -> u32 {
+    checksum(&bytes[..padded(prefix.len)], seed)
+}
+
+fn decode<'a>(bytes: &'a [u8], prefix: &Prefix) -> Result<Record<'a>, RecordFault> {
     let form = match prefix.form {
         0 => Form::Inline,
         1 => Form::Blob,
         2 => Form::Pruned,
-        _ => return Ok((Record::Mark, prefix)),
+        _ => return Ok(Record::Mark),
     };
     let header = hash::decode_header(&part(bytes, PREFIX))?;
     let event_hash = EventHash(part(bytes, PREFIX + HEADER_LEN));
-    Ok((Record::Event { form, header, hash: event_hash, payload: &bytes[FIXED..prefix.len] }, prefix))
+    Ok(Record::Event { form, header, hash: event_hash, payload: &bytes[FIXED..prefix.len] })
 }
 
 /// Whether these bytes begin with a mark that the writer of this term of this store made; what it says.

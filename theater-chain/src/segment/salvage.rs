@@ -1,38 +1,62 @@
 //! Looking behind damage: was the damaged part durable?
 //!
-//! A torn write is the end of everything: nothing of what follows was synced. Damage to what was durable is followed by records that were
-//! written later, and those say how far the log was durable.
+//! A torn write is the end of everything: nothing of what follows was synced. Damage to what was durable is followed by marks that were
+//! written later, and those say how far the log was durable. Nothing else behind damage is believed: it can be a part of a payload,
+//! and payloads say what guests want them to.
 
 use super::header::SegmentHeader;
 use super::record;
 
-/// The furthest that any record behind `from` says the log was durable, where one can be believed.
-///
-/// A record is believed if it is a sealed mark, or if its checksum goes on from that of a record right before it.
+/// The furthest that any sealed mark behind `from` says the log was durable, if there is one.
 pub(crate) fn durable_behind(bytes: &[u8], header: &SegmentHeader, from: usize) -> Option<u64> {
-    let mut furthest = None;
-    let mut offset = from.next_multiple_of(8);
-    while offset + record::MARK_LEN <= bytes.len() {
-        if let Some(durable) = durable_at(bytes, header, offset) {
-            furthest = furthest.max(Some(durable));
-        }
-        offset += 8;
-    }
-    furthest
+    let behind = bytes.get(from.next_multiple_of(8)..)?;
+    let places = (0..behind.len()).step_by(8).map(|at| &behind[at..]);
+    // Most of what is behind a torn end is zeros.
+    let used = places.filter(|rest| rest.len() >= record::MARK_LEN && rest[..8] != [0; 8]);
+    used.filter_map(|rest| record::sealed_mark(rest, &header.store, header.epoch))
+        .map(|(_, durable)| durable)
+        .max()
 }
 
-fn durable_at(bytes: &[u8], header: &SegmentHeader, offset: usize) -> Option<u64> {
-    let rest = &bytes[offset..];
-    // Most of what is behind a torn end is zeros.
-    if rest[..8] == [0; 8] {
-        return None;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> SegmentHeader {
+        SegmentHeader {
+            store: *b"sixteen bytes id",
+            first_lsn: 1,
+            epoch: 1,
+            capacity: 1 << 20,
+            prev_crc: 0,
+            closing_crc: None,
+            rewrites: 0,
+        }
     }
-    if let Some((_, durable)) = record::sealed_mark(rest, &header.store, header.epoch) {
-        return Some(durable);
+
+    #[test]
+    fn marks_behind_damage_say_how_far_the_log_was_durable() {
+        let mut bytes = vec![7; 1_000];
+        for (lsn, durable) in [(5, 4), (9, 8)] {
+            record::put_mark(
+                &mut bytes,
+                1,
+                (lsn, durable),
+                record::mark_seal(&header().store, 1, lsn, durable),
+            );
+        }
+        assert_eq!(durable_behind(&bytes, &header(), 61), Some(8));
+        assert_eq!(durable_behind(&bytes[..1_048], &header(), 61), Some(4));
+        assert_eq!(durable_behind(&bytes[..1_040], &header(), 61), None);
     }
-    let first = record::prefix(rest).ok()?;
-    let behind = rest.get(record::padded(first.len)..)?;
-    let (_, second) = record::read(behind, first.crc).ok()?;
-    let follows = second.lsn == first.lsn || second.lsn == first.lsn.wrapping_add(1);
-    (follows && second.durable < second.lsn.saturating_add(1)).then_some(second.durable)
+
+    #[test]
+    fn records_in_a_payload_are_not_believed_whatever_their_checksums() {
+        let mut payload = Vec::new();
+        let mut crc = 1;
+        for lsn in [5, 5, 5] {
+            crc = record::put_mark(&mut payload, crc, (lsn, lsn), record::mark_seal(&[0; 16], 1, lsn, lsn));
+        }
+        assert_eq!(durable_behind(&payload, &header(), 0), None);
+    }
 }

@@ -2,6 +2,8 @@
 
 use theater_core::{ChainId, EventHash, PayloadHash};
 
+use crate::flaw::{self, Flaw};
+
 use super::header::{HEADER_LEN, SegmentHeader};
 use super::record::{self, Form, Record, RecordFault};
 
@@ -51,34 +53,81 @@ pub(crate) enum ScanFault {
     Order { expected: u64, found: u64 },
 }
 
+impl Extent {
+    /// A segment of which no record has been read.
+    pub(crate) fn begin(header: &SegmentHeader) -> Self {
+        Self {
+            end: HEADER_LEN,
+            last_crc: header.crc(),
+            next_lsn: header.first_lsn,
+            durable: 0,
+            events: 0,
+            fault: None,
+        }
+    }
+
+    /// Reads the record that begins these bytes, which stand at the end, and goes behind it. Stays where it is if there is none.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(crate) fn advance<'a>(&mut self, rest: &'a [u8], gaps: bool) -> Result<Step<'a>, ScanFault> {
+        let (record, prefix) = record::read(rest, self.last_crc)?;
+        let (expected, found) = match record {
+            Record::Event { .. } => (self.next_lsn, prefix.lsn),
+            // A mark stands behind the last event, and where events were pruned perhaps behind one that is gone.
+            Record::Mark => (self.next_lsn - 1, prefix.lsn),
+        };
+        let follows = found == expected || gaps && found > expected || flaw::has(Flaw::AnyOrder);
+        if found == u64::MAX || !follows {
+            return Err(ScanFault::Order { expected, found });
+        }
+        let slot =
+            Slot { offset: short(self.end), len: short(record::padded(prefix.len)), seed: self.last_crc };
+        // A mark says so too where the last events of a segment were taken out.
+        self.next_lsn = prefix.lsn + 1;
+        self.events += u64::from(matches!(record, Record::Event { .. }));
+        self.durable = self.durable.max(prefix.durable);
+        self.last_crc = prefix.crc;
+        self.end += slot.len as usize;
+        Ok(Step { record, lsn: prefix.lsn, slot })
+    }
+}
+
+/// A record that was read, and where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Step<'a> {
+    pub(crate) record: Record<'a>,
+    pub(crate) lsn: u64,
+    pub(crate) slot: Slot,
+}
+
+impl Step<'_> {
+    /// What an index needs to know of it, if it is an event.
+    pub(crate) fn found(&self) -> Option<Found> {
+        let Record::Event { form, header, hash, .. } = self.record else { return None };
+        Some(Found {
+            slot: self.slot,
+            chain: header.chain_id,
+            seq: header.seq,
+            prev: header.prev,
+            hash,
+            epoch: header.epoch,
+            blob: (form == Form::Blob).then_some(header.payload_hash),
+        })
+    }
+}
+
 /// Reads the records behind the header until there are no more, in order.
 pub(crate) fn scan(bytes: &[u8], header: &SegmentHeader, mut found: impl FnMut(Found)) -> Extent {
-    let mut extent = Extent {
-        end: HEADER_LEN.min(bytes.len()),
-        last_crc: header.crc(),
-        next_lsn: header.first_lsn,
-        durable: 0,
-        events: 0,
-        fault: None,
-    };
+    let mut extent = Extent::begin(header);
     let gaps = header.closing_crc.is_some();
     loop {
-        let rest = &bytes[extent.end..];
-        if starts_empty(rest) && rest.iter().all(|byte| *byte == 0) {
+        let rest = bytes.get(extent.end..).unwrap_or_default();
+        if is_empty(rest) {
             return extent;
         }
-        match next(rest, &extent, gaps) {
-            Ok((event, prefix)) => {
-                let len = record::padded(prefix.len);
-                if let Some(event) = event {
-                    found(event);
-                    extent.next_lsn = prefix.lsn + 1;
-                    extent.events += 1;
-                }
-                extent.durable = extent.durable.max(prefix.durable);
-                extent.last_crc = prefix.crc;
-                extent.end += len;
-            }
+        match extent.advance(rest, gaps) {
+            Ok(step) => step.found().into_iter().for_each(&mut found),
             Err(fault) => {
                 extent.fault = Some(fault);
                 return extent;
@@ -87,37 +136,13 @@ pub(crate) fn scan(bytes: &[u8], header: &SegmentHeader, mut found: impl FnMut(F
     }
 }
 
-fn next(rest: &[u8], extent: &Extent, gaps: bool) -> Result<(Option<Found>, record::Prefix), ScanFault> {
-    let (record, prefix) = record::read(rest, extent.last_crc)?;
-    let (expected, found) = match record {
-        Record::Event { .. } => (extent.next_lsn, prefix.lsn),
-        // A mark stands behind the last event, and where events were pruned perhaps behind one that is gone.
-        Record::Mark => (extent.next_lsn - 1, prefix.lsn),
-    };
-    if found != expected && !(gaps && found > expected) {
-        return Err(ScanFault::Order { expected, found });
-    }
-    let Record::Event { form, header, hash, .. } = record else { return Ok((None, prefix)) };
-    let slot =
-        Slot { offset: short(extent.end), len: short(record::padded(prefix.len)), seed: extent.last_crc };
-    let event = Found {
-        slot,
-        chain: header.chain_id,
-        seq: header.seq,
-        prev: header.prev,
-        hash,
-        epoch: header.epoch,
-        blob: (form == Form::Blob).then_some(header.payload_hash),
-    };
-    Ok((Some(event), prefix))
+/// Whether there is nothing, or nothing but zeros.
+pub(crate) fn is_empty(rest: &[u8]) -> bool {
+    // Quick, before every byte is looked at.
+    rest.iter().take(8).all(|byte| *byte == 0) && rest.iter().all(|byte| *byte == 0)
 }
 
 /// Segments are far smaller than 4 GiB.
 pub(crate) fn short(offset: usize) -> u32 {
     u32::try_from(offset).expect("a segment is at most 64 MiB and one record long")
-}
-
-/// Quick, before every byte is looked at.
-fn starts_empty(rest: &[u8]) -> bool {
-    rest.iter().take(8).all(|byte| *byte == 0)
 }

@@ -5,6 +5,7 @@ use std::io;
 use theater_core::{ChainEvent, ChainId};
 
 use crate::chain::Head;
+use crate::hash;
 
 /// A store that has failed takes nothing any more, until it is opened again: what the disk holds of the last writes is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +57,12 @@ pub enum AppendError {
         /// The chain.
         chain: ChainId,
     },
+    /// The chain was retired.
+    #[error("chain {chain} was retired and takes no more events")]
+    Retired {
+        /// The chain.
+        chain: ChainId,
+    },
     /// The store takes no more, now or for good.
     #[error("the store is full")]
     Full,
@@ -88,6 +95,12 @@ pub enum ReadError {
         /// The chain.
         chain: ChainId,
     },
+    /// The chain was retired: its head is all that is kept.
+    #[error("chain {chain} was retired, its events are no longer kept")]
+    Retired {
+        /// The chain.
+        chain: ChainId,
+    },
     /// What is there is not what was written.
     #[error(transparent)]
     Damaged(#[from] Damage),
@@ -114,11 +127,11 @@ impl ReadError {
 /// Whether an event can begin a chain.
 ///
 /// # Errors
-/// If it is not a first event, or its payload has another length than was sealed.
+/// If it is not a first event, its payload has another length than was sealed, or it is of a version that could not be read back.
 pub(crate) fn check_genesis(event: &ChainEvent) -> Result<(), AppendError> {
     let header = &event.header;
     let first = header.seq == 0 && header.prev == theater_core::EventHash::ZERO;
-    if first && header.payload_len == event.payload.len() as u64 {
+    if first && header.payload_len == event.payload.len() as u64 && hash::check_supported(header).is_ok() {
         Ok(())
     } else {
         Err(AppendError::NotSealedOntoHead { seq: header.seq })
@@ -136,7 +149,10 @@ pub(crate) fn check_append(actual: Head, expected: Head, event: &ChainEvent) -> 
     let header = &event.header;
     let follows =
         (header.chain_id, header.seq, header.prev) == (expected.chain_id, expected.length, expected.hash);
-    if follows && header.payload_len == event.payload.len() as u64 {
+    // What was pruned elsewhere comes as it is.
+    let whole = header.payload_len == event.payload.len() as u64 || event.is_pruned();
+    // What another version wrote could not be read back.
+    if follows && whole && hash::check_supported(header).is_ok() {
         Ok(())
     } else {
         Err(AppendError::NotSealedOntoHead { seq: header.seq })

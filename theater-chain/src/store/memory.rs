@@ -9,7 +9,10 @@ use rustc_hash::FxBuildHasher;
 use theater_core::{Bytes, ChainEvent, ChainId, EventHash, EventHeader, EventKind, EventRange, PayloadHash};
 
 use super::error::{check_append, check_genesis};
-use super::{AppendError, ChainStore, Durability, Lsn, Poisoned, ReadError, Tail, Tails};
+use super::{
+    AppendError, ChainReader, ChainStore, Durability, Lsn, Poisoned, PruneError, PruneReport, ReadError,
+    RetireError, Tail, Tails,
+};
 use crate::chain::Head;
 
 /// What of an event is not said by its place in its chain. Half the size, and chains are all that a runtime keeps for
@@ -18,12 +21,31 @@ use crate::chain::Head;
 struct Entry {
     hash: EventHash,
     payload_hash: PayloadHash,
-    payload: Bytes,
+    payload: Payload,
     time: u64,
     epoch: u32,
     kind: EventKind,
     version: u8,
     flags: u8,
+}
+
+/// A payload, or how long it was. No larger than the payload alone.
+#[derive(Debug)]
+enum Payload {
+    Here(Bytes),
+    Pruned(u64),
+}
+
+const _: () = assert!(size_of::<Payload>() == size_of::<Bytes>());
+
+impl Payload {
+    /// The payload of an event, and the length that it was sealed with.
+    fn get(&self) -> (Bytes, u64) {
+        match self {
+            Self::Here(payload) => (payload.clone(), payload.len() as u64),
+            Self::Pruned(len) => (Bytes::new(), *len),
+        }
+    }
 }
 
 /// The events of one chain, in blocks that are never moved: a long chain grows without being copied.
@@ -74,7 +96,11 @@ impl Events {
     fn push(&mut self, event: ChainEvent) {
         self.head = Head::after(&event);
         let EventHeader { version, flags, kind, epoch, time, payload_hash, .. } = event.header;
-        let ChainEvent { hash, payload, .. } = event;
+        let payload = match event.is_pruned() {
+            true => Payload::Pruned(event.header.payload_len),
+            false => Payload::Here(event.payload),
+        };
+        let hash = event.hash;
         let entry = Entry { hash, payload_hash, payload, time, epoch, kind, version, flags };
         self.room().push(entry);
         self.length += 1;
@@ -99,8 +125,26 @@ impl Events {
         }
     }
 
+    /// Removes the payload of an event, if it is of a kind that lets go of it; its length.
+    fn prune(&mut self, index: usize) -> Option<u64> {
+        let (block, place) = locate(index);
+        let entry = match block.checked_sub(1) {
+            None => &mut self.first[place],
+            Some(block) => &mut self.more[block][place],
+        };
+        match &entry.payload {
+            Payload::Here(payload) if !payload.is_empty() && !entry.kind.keeps_payload() => {
+                let len = payload.len() as u64;
+                entry.payload = Payload::Pruned(len);
+                Some(len)
+            }
+            _ => None,
+        }
+    }
+
     fn get(&self, index: usize) -> ChainEvent {
         let entry = self.entry(index);
+        let (payload, payload_len) = entry.payload.get();
         let before = index.checked_sub(1).map_or(EventHash::ZERO, |before| self.entry(before).hash);
         let header = EventHeader {
             version: entry.version,
@@ -109,20 +153,43 @@ impl Events {
             epoch: entry.epoch,
             seq: index as u64,
             time: entry.time,
-            payload_len: entry.payload.len() as u64,
+            payload_len,
             chain_id: self.chain,
             prev: before,
             payload_hash: entry.payload_hash,
         };
-        ChainEvent { header, hash: entry.hash, payload: entry.payload.clone() }
+        ChainEvent { header, hash: entry.hash, payload }
     }
 }
 
-/// Keeps chains in memory, without a bound: everything is there until the store is dropped.
+/// One chain, whose events or whose end is kept.
+#[derive(Debug)]
+enum Kept {
+    Events(Events),
+    Retired(Head),
+}
+
+impl Kept {
+    fn head(&self) -> Head {
+        match self {
+            Self::Events(events) => events.head,
+            Self::Retired(head) => *head,
+        }
+    }
+
+    fn read(&self) -> Result<&Events, ReadError> {
+        match self {
+            Self::Events(events) => Ok(events),
+            Self::Retired(head) => Err(ReadError::Retired { chain: head.chain_id }),
+        }
+    }
+}
+
+/// Keeps chains in memory, without a bound: what is not removed is there until the store is dropped.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     /// Chain ids are hashes already.
-    chains: DashMap<ChainId, Arc<Mutex<Events>>, FxBuildHasher>,
+    chains: DashMap<ChainId, Arc<Mutex<Kept>>, FxBuildHasher>,
     order: Mutex<Vec<ChainId>>,
     taken: AtomicU64,
     tails: Tails,
@@ -143,14 +210,41 @@ impl MemoryStore {
     }
 
     /// The events of a chain. The map's guard ends with the statement; appends to other chains go on.
-    fn chain(&self, chain: ChainId) -> Option<Arc<Mutex<Events>>> {
-        self.chains.get(&chain).map(|events| Arc::clone(&events))
+    fn chain(&self, chain: ChainId) -> Option<Arc<Mutex<Kept>>> {
+        self.chains.get(&chain).map(|kept| Arc::clone(&kept))
     }
 }
 
 /// A panic elsewhere leaves a vector of whole events behind, so it does not matter.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl ChainReader for MemoryStore {
+    async fn head(&self, chain: ChainId) -> Result<Option<Head>, ReadError> {
+        Ok(self.chain(chain).map(|kept| lock(&kept).head()))
+    }
+
+    async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
+        let kept = self.chain(chain).ok_or(ReadError::UnknownChain { chain })?;
+        let mut range = range.within(lock(&kept).read()?.length);
+        let mut read = Vec::with_capacity(range.len());
+        // A few at a time: writers of this chain wait for a batch and not for a whole long chain. What is there
+        // never changes but for payloads that go, so the batches are of one moment.
+        while !range.is_empty() {
+            let batch = range.start..range.end.min(range.start + READ_AT_ONCE);
+            range.start = batch.end;
+            let kept = lock(&kept);
+            let events = kept.read()?;
+            read.extend(batch.map(|index| events.get(index)));
+        }
+        Ok(read)
+    }
+
+    async fn chains(&self) -> Result<Vec<ChainId>, ReadError> {
+        Ok(lock(&self.order).clone())
+    }
 }
 
 #[async_trait]
@@ -163,7 +257,7 @@ impl ChainStore for MemoryStore {
         match self.chains.entry(chain) {
             dashmap::Entry::Occupied(_) => return Err(AppendError::AlreadyExists { chain }),
             dashmap::Entry::Vacant(place) => {
-                place.insert(Arc::new(Mutex::new(Events::new(genesis))));
+                place.insert(Arc::new(Mutex::new(Kept::Events(Events::new(genesis)))));
             }
         }
         lock(&self.order).push(chain);
@@ -174,8 +268,9 @@ impl ChainStore for MemoryStore {
     fn append(&self, expected: Head, event: ChainEvent) -> Result<Head, AppendError> {
         let chain = expected.chain_id;
         // Not under the map's guard: whoever waits for this chain would keep others from creating theirs.
-        let events = self.chain(chain).ok_or(AppendError::UnknownChain { chain })?;
-        let mut events = lock(&events);
+        let kept = self.chain(chain).ok_or(AppendError::UnknownChain { chain })?;
+        let mut kept = lock(&kept);
+        let Kept::Events(events) = &mut *kept else { return Err(AppendError::Retired { chain }) };
         check_append(events.head, expected, &event)?;
         let followed = self.tails.is_followed().then(|| event.clone());
         let head = Head::after(&event);
@@ -185,27 +280,8 @@ impl ChainStore for MemoryStore {
         Ok(head)
     }
 
-    async fn head(&self, chain: ChainId) -> Option<Head> {
-        self.chain(chain).map(|events| lock(&events).head)
-    }
-
-    async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
-        let events = self.chain(chain).ok_or(ReadError::UnknownChain { chain })?;
-        let mut range = range.within(lock(&events).length);
-        let mut read = Vec::with_capacity(range.len());
-        // A few at a time: writers of this chain wait for a batch and not for a whole long chain. What is there
-        // never changes, so the batches are of one moment.
-        while !range.is_empty() {
-            let batch = range.start..range.end.min(range.start + READ_AT_ONCE);
-            range.start = batch.end;
-            let events = lock(&events);
-            read.extend(batch.map(|index| events.get(index)));
-        }
-        Ok(read)
-    }
-
-    async fn chains(&self) -> Vec<ChainId> {
-        lock(&self.order).clone()
+    fn epoch(&self) -> u32 {
+        1
     }
 
     fn durability(&self) -> Durability {
@@ -230,6 +306,33 @@ impl ChainStore for MemoryStore {
 
     fn tail(&self) -> Tail {
         self.tails.follow()
+    }
+
+    async fn prune(&self, chain: ChainId, before: u64) -> Result<PruneReport, PruneError> {
+        let kept = self.chain(chain).ok_or(PruneError::UnknownChain { chain })?;
+        let mut kept = lock(&kept);
+        let Kept::Events(events) = &mut *kept else { return Err(PruneError::Retired { chain }) };
+        let mut report = PruneReport::default();
+        let end = EventRange { from: before, limit: 0 }.within(events.length).start;
+        for bytes in (0..end).filter_map(|index| events.prune(index)) {
+            report.events += 1;
+            report.bytes += bytes;
+        }
+        Ok(report)
+    }
+
+    async fn retire(&self, head: Head) -> Result<(), RetireError> {
+        let chain = head.chain_id;
+        let kept = self.chain(chain).ok_or(RetireError::UnknownChain { chain })?;
+        let mut kept = lock(&kept);
+        let actual = kept.head();
+        if actual != head {
+            return Err(RetireError::Conflict { actual });
+        }
+        *kept = Kept::Retired(head);
+        drop(kept);
+        lock(&self.order).retain(|listed| *listed != chain);
+        Ok(())
     }
 }
 
@@ -269,6 +372,6 @@ mod tests {
             store.read(id, EventRange { from: 2_040, limit: 3 }).await.unwrap(),
             written[2_040..2_043]
         );
-        assert_eq!(store.head(id).await, Some(chain.head()));
+        assert_eq!(store.head(id).await, Ok(Some(chain.head())));
     }
 }

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use serde::Serialize;
 use theater_core::{ActorError, ExitReason};
 
-use super::run::{Asked, Ended};
+use super::run::{Asked, Ended, NotBegun};
 use crate::app::App;
 use crate::args::RunArgs;
 use crate::exit_code::Exit;
@@ -21,11 +21,15 @@ pub(super) struct Records {
     pub(super) tally: Result<Tally, Failure>,
     /// `None` where nobody asked for them.
     pub(super) written: Option<Result<(), Failure>>,
+    /// Whether all of it is durable, and the store is closed.
+    pub(super) kept: Result<(), Failure>,
 }
 
 /// What there is to say at the end.
 pub(super) struct Outcome {
     ended: Result<ExitReason, anyhow::Error>,
+    /// The code where the root did not come to run.
+    not_begun: Exit,
     /// Frames of the guest that did not start.
     frames: Vec<String>,
     records: Records,
@@ -34,32 +38,35 @@ pub(super) struct Outcome {
 
 impl Outcome {
     pub(super) fn new(app: &App, asked: &Asked, took: Duration, ended: Ended, records: Records) -> Self {
-        let mut frames = Vec::new();
+        let (mut frames, mut not_begun) = (Vec::new(), Exit::NotStarted);
         let ended = match ended {
             Ended::Root(reason) => Ok(reason),
             // Stopped before it ran: that is how a run ends that was told to.
             Ended::NotStarted(_) if asked.is_asked() => Ok(ExitReason::Stopped),
             Ended::NotStarted(error) => {
-                if let ActorError::StartFailed { reason } = &error {
+                if let NotBegun::Start(ActorError::StartFailed { reason }) = &*error {
                     frames = render::frames(reason, false);
                 }
-                Err(app.explain(error))
+                not_begun = error.exit();
+                Err(error.explain(app))
             }
             Ended::Abandoned => Err(anyhow!("left before the end")),
         };
-        Self { ended, frames, records, seconds: took.as_secs_f64() }
+        Self { ended, not_begun, frames, records, seconds: took.as_secs_f64() }
     }
 
     /// The code of the whole. A record that was asked for and is missing weighs more than how the run went.
     pub(super) fn exit(&self, asked: &Asked) -> Exit {
         if self.records.tally.is_err()
+            || self.records.kept.is_err()
+            || asked.store.is_some()
             || matches!(self.records.written, Some(Err(_)))
             || asked.output.is_some()
         {
             return Exit::Io;
         }
         asked.exit.unwrap_or(match &self.ended {
-            Err(_) => Exit::NotStarted,
+            Err(_) => self.not_begun,
             Ok(reason) if reason.is_clean() => Exit::Success,
             Ok(_) => Exit::RootFailed,
         })
@@ -91,6 +98,7 @@ impl Outcome {
     /// What went wrong with the run itself, the weightiest first.
     fn errors(&self) -> impl Iterator<Item = &anyhow::Error> {
         let failures = [
+            self.records.kept.as_ref().err(),
             self.records.tally.as_ref().err(),
             self.records.written.as_ref().and_then(|written| written.as_ref().err()),
         ];

@@ -73,6 +73,6 @@ fn with_json_the_crash_report_is_an_object_after_its_decision() {
     assert_eq!(report["reason"]["name"], "trapped");
     assert!(!report["reason"]["backtrace"].as_array().unwrap().is_empty());
     let events = report["events"].as_array().unwrap();
-    assert_eq!(events.last().unwrap()["kind"], "theater/exited");
+    assert!(events.iter().any(|event| event["kind"] == "theater/exited"), "{report}");
     assert_eq!(objects.iter().filter(|object| object["type"] == "crash-report").count(), 1);
 }

@@ -1,8 +1,11 @@
 //! The built `theater` command, on real apps and real files.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod chains;
 mod check;
+mod control;
 mod crashes;
+mod data;
 mod orders;
 mod refusals;
 mod signals;

@@ -37,6 +37,11 @@ fn with_json_every_line_is_an_object_and_the_last_is_the_summary() {
     let ended = desk(&["--json"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended}");
     let objects: Vec<Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (data, objects) = objects.split_first().unwrap();
+    assert_eq!(
+        (&data["type"], &data["store"], &data["durability"]),
+        (&"data".into(), &"log".into(), &"full".into())
+    );
     let (summary, events) = objects.split_last().unwrap();
 
     assert_eq!((&summary["type"], &summary["exit_code"]), (&"summary".into(), &0.into()));

@@ -6,7 +6,8 @@ use crate::support::*;
 fn refused(folder: &Folder, more: &[&str], parts: &[&str]) {
     let ended = run(&folder.path("app.toml"), more);
     assert_eq!(ended.code, Some(3), "{ended}");
-    assert!(ended.stderr.starts_with("error: "), "{ended}");
+    let mut lines = ended.stderr.lines().skip_while(|line| line.starts_with("data: "));
+    assert!(lines.next().is_some_and(|line| line.starts_with("error: ")), "{ended}");
     for part in parts {
         assert!(ended.stderr.contains(part), "{part} is missing\n{ended}");
     }

@@ -101,14 +101,59 @@ pub(crate) fn ended(command: &mut Command) -> Ended {
     command.output().unwrap().into()
 }
 
-/// Runs `theater run` to its end.
+/// Runs `theater run` to its end. An example keeps nothing in its own folder.
 pub(crate) fn run(app: &Path, more: &[&str]) -> Ended {
-    ended(theater().arg("run").arg(app).args(more))
+    let data = Folder::new();
+    let mut command = theater();
+    command.arg("run").arg(app).args(more);
+    if app.starts_with(examples()) && !more.contains(&"--data") && !more.contains(&"--store") {
+        command.arg("--data").arg(data.path("data"));
+    }
+    ended(&mut command)
 }
 
 /// Runs `theater verify` to its end.
 pub(crate) fn verify(file: &Path) -> Ended {
     ended(theater().arg("verify").arg(file))
+}
+
+/// Runs a command of `theater chain` to its end.
+pub(crate) fn chain(command: &str, data: &Path, more: &[&str]) -> Ended {
+    ended(theater().args(["chain", command, "--data"]).arg(data).args(more))
+}
+
+/// Changes a byte in the middle of what is in the first segment of a log.
+pub(crate) fn damage(data: &Path) {
+    let segment = data.join("log/0000000000000001.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+}
+
+/// A tree of nine actors that stays, with its data there.
+pub(crate) fn live(data: &Path, more: &[&str]) -> Running {
+    live_until("  started  ", data, more)
+}
+
+/// The same tree, which goes on where it was.
+pub(crate) fn live_again(data: &Path) -> Running {
+    live_until("  restarted  ", data, &[])
+}
+
+fn live_until(told: &str, data: &Path, more: &[&str]) -> Running {
+    let mut command = theater();
+    command.arg("run").arg(examples().join("components/tree.toml")).arg("--data").arg(data).args(more);
+    let mut running = Running::start(&mut command);
+    running.wait_for(told, 9);
+    running
+}
+
+/// The same, with its data in the folder `data` of a folder of its own.
+pub(crate) fn live_tree(more: &[&str]) -> (Running, Folder) {
+    let folder = Folder::new();
+    let running = live(&folder.path("data"), more);
+    (running, folder)
 }
 
 /// A command that runs, with its standard output read line by line. It does not outlive the test.
@@ -145,6 +190,17 @@ impl Running {
             found += usize::from(line.contains(part));
             self.seen.push_str(&line);
         }
+    }
+
+    /// Whether a line with `part` in it has been printed by now.
+    pub(crate) fn has_printed(&mut self, part: &str) -> bool {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.lines().any(|line| line.contains(part))
+    }
+
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, name: &str) {

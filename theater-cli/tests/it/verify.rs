@@ -22,6 +22,7 @@ fn genesis(n: u8, parent: Option<Anchor>) -> Bytes {
         manifest: "m".into(),
         parent,
         runtime: "test".into(),
+        placement: None,
     })
 }
 
@@ -42,7 +43,7 @@ fn export() -> Vec<String> {
     };
     parents.push(told(EventKind::CHILD_STARTED, &child, &mut parent));
     children.push(child.append(EventKind::LOG, Bytes::from_static(b"a payload of some length"), 300));
-    let exited = Exited { incarnation: Incarnation::FIRST, reason: ExitReason::Stopped };
+    let exited = Exited::new(Incarnation::FIRST, ExitReason::Stopped);
     children.push(child.append(EventKind::EXITED, encode(&exited), 400));
     parents.push(told(EventKind::CHILD_EXITED, &child, &mut parent));
     parents.push(parent.append(EventKind::LOG, Bytes::from_static(b"the last one"), 500));

@@ -39,12 +39,18 @@ kinds! {
     CALL = 3, "theater/call";
     /// An export returned, well or with an error.
     RETURN = 4, "theater/return";
+    /// The last good state, whole: what comes before need not be run again.
+    SNAPSHOT = 5, "theater/snapshot";
+    /// Payloads of earlier events of this chain were removed: up to where, how many and how long.
+    PRUNED = 6, "theater/pruned";
     /// A child's life began: the child's chain, its length and head at that moment.
     CHILD_STARTED = 16, "theater/child-started";
     /// A child's next life began: the child's chain, its length and head at that moment.
     CHILD_RESTARTED = 17, "theater/child-restarted";
     /// A child's life ended: the child's chain, its length and head at that moment.
     CHILD_EXITED = 18, "theater/child-exited";
+    /// A child that had ended was retired, and its chain removed: the chain, its length and last head.
+    CHILD_RETIRED = 19, "theater/child-retired";
     /// The actor wrote to its log.
     LOG = 32, "theater:simple/runtime/log";
     /// The actor read its own chain.
@@ -83,6 +89,26 @@ kinds! {
     RESPOND_TO_REQUEST = 70, "theater:simple/message-server-host/respond-to-request";
     /// `message-server-host.cancel-request`, its outcome.
     CANCEL_REQUEST = 71, "theater:simple/message-server-host/cancel-request";
+}
+
+impl EventKind {
+    /// Whether events of this kind keep their payloads when a chain is pruned: those that say what the supervision tree was,
+    /// and its anchors. They are small.
+    #[must_use]
+    pub fn keeps_payload(self) -> bool {
+        matches!(
+            self,
+            Self::GENESIS
+                | Self::STARTED
+                | Self::EXITED
+                | Self::PRUNED
+                | Self::CHILD_STARTED
+                | Self::CHILD_RESTARTED
+                | Self::CHILD_EXITED
+                | Self::CHILD_RETIRED
+                | Self::SUPERVISION
+        )
+    }
 }
 
 impl fmt::Display for EventKind {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::actor::{ActorId, Incarnation};
 use crate::event::{ChainId, EventHash};
 use crate::exit::ExitReason;
+use crate::manifest::ChildSpec;
 
 /// A payload that could not be read as the expected type.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -89,6 +90,21 @@ pub struct Genesis {
     pub parent: Option<Anchor>,
     /// The name and version of the runtime.
     pub runtime: String,
+    /// How it came to be started, for whoever brings it back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<Placement>,
+}
+
+/// How an actor came to be started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// The reference to its manifest; of a declared child its id.
+    pub manifest: String,
+    /// Its id among its siblings, if its parent's manifest declares it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child_id: Option<String>,
+    /// How its parent's supervisor treats it.
+    pub child_spec: ChildSpec,
 }
 
 /// A position of a chain: whoever has it can tell when that chain was cut or changed before it.
@@ -128,6 +144,24 @@ pub struct Started {
     pub origin: Origin,
     /// The length in bytes of the state it started with; `None` without a state.
     pub state_len: Option<u64>,
+    /// The state it started with, where that came from elsewhere: [`Given`](Origin::Given) or [`Snapshot`](Origin::Snapshot); of a first life
+    /// also what its `init` got.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<Bytes>,
+    /// The runtime had ended, and brought the actor back with its children: for them no life of it has ended.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub revived: bool,
+}
+
+impl Started {
+    /// A life that began with this state.
+    #[must_use]
+    pub fn new(incarnation: Incarnation, origin: Origin, state: Option<&Bytes>) -> Self {
+        let state_len = state.map(|state| state.len() as u64);
+        let first = incarnation == Incarnation::FIRST && origin == Origin::Init;
+        let elsewhere = first || matches!(origin, Origin::Given | Origin::Snapshot);
+        Self { incarnation, origin, state_len, state: state.filter(|_| elsewhere).cloned(), revived: false }
+    }
 }
 
 /// A life ended.
@@ -137,6 +171,17 @@ pub struct Exited {
     pub incarnation: Incarnation,
     /// Why.
     pub reason: ExitReason,
+    /// The position of the call that it was in, which has no return then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<u64>,
+}
+
+impl Exited {
+    /// A life that ended between calls.
+    #[must_use]
+    pub fn new(incarnation: Incarnation, reason: ExitReason) -> Self {
+        Self { incarnation, reason, call: None }
+    }
 }
 
 /// A child's life began or ended.
@@ -150,7 +195,25 @@ pub struct ChildAnchor {
     pub anchor: Anchor,
 }
 
-/// An export was called.
+/// A child that had ended was retired: its chain is no longer kept, and this is what is left of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildRetired {
+    /// Where the child's chain ended.
+    pub anchor: Anchor,
+}
+
+/// Payloads of earlier events were removed. Their headers, and so their hashes, are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pruned {
+    /// Events below this position may lack their payload. Never beyond the event that says so.
+    pub before: u64,
+    /// How many payloads were to go.
+    pub events: u64,
+    /// Their length in bytes, all together.
+    pub bytes: u64,
+}
+
+/// An export is called. Of a message this is written when it is accepted into the mailbox, in whose order messages are handled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call<'a> {
     /// The export, such as `handle-request`.
@@ -165,20 +228,53 @@ pub struct Call<'a> {
     /// The message.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub data: Option<std::borrow::Cow<'a, serde_bytes::Bytes>>,
+    /// Of `handle-child-error` the kind of error, as the interface names it.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub error_type: Option<std::borrow::Cow<'a, str>>,
 }
 
-/// An export returned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// An export returned, or will not be called.
+///
+/// Of the state it says: `state` is the new one, where it changed and is small; without it, `unsaved` says that it changed, and
+/// otherwise it did not, unless `state_len` is missing: then there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Return<'a> {
+    /// The position of the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<u64>,
+    /// The message was taken from the mailbox without being handled, because the actor had ended.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unhandled: bool,
     /// The error that it returned; `None` when it succeeded.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub error: Option<std::borrow::Cow<'a, str>>,
     /// What it answered.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub data: Option<std::borrow::Cow<'a, serde_bytes::Bytes>>,
+    /// Of `handle-channel-open`, whether the channel was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<bool>,
     /// The length in bytes of the state after the call; `None` without a state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_len: Option<u64>,
+    /// The state after the call, where it changed and is small.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<std::borrow::Cow<'a, serde_bytes::Bytes>>,
+    /// The state changed and is not written here.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unsaved: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// The last good state, whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The state; `None` if there is none.
+    pub state: Option<Bytes>,
 }
 
 /// A host function was called by the guest, or answered it.
@@ -222,6 +318,7 @@ mod tests {
         let exited = Exited {
             incarnation: Incarnation(3),
             reason: ExitReason::Trapped { message: "unreachable".into(), backtrace: vec!["a".into()] },
+            call: Some(7),
         };
         assert_eq!(decode::<Exited>(&encode(&exited)).unwrap(), exited);
 
@@ -232,11 +329,12 @@ mod tests {
 
     #[test]
     fn what_a_call_or_return_does_not_have_is_left_out_and_read_back_as_missing() {
-        let call = Call { function: "init".into(), from: None, subject: None, data: None };
+        let call = Call { function: "init".into(), from: None, subject: None, data: None, error_type: None };
         let bytes = encode(&call);
         assert!(bytes.len() < 20, "{bytes:?}");
         assert_eq!(decode::<Call<'_>>(&bytes).unwrap(), call);
-        let returned = Return { error: None, data: None, state_len: None };
+        let returned = Return::default();
+        assert!(encode(&returned).len() < 3);
         assert_eq!(decode::<Return<'_>>(&encode(&returned)).unwrap(), returned);
     }
 
@@ -259,7 +357,7 @@ mod tests {
             },
         ];
         for reason in reasons {
-            let exited = Exited { incarnation: Incarnation::FIRST, reason };
+            let exited = Exited::new(Incarnation::FIRST, reason);
             assert_eq!(decode::<Exited>(&encode(&exited)).unwrap(), exited);
         }
     }

@@ -7,7 +7,10 @@ use toml::de::DeTable;
 
 use super::error::{ManifestError, ManifestErrorKind};
 use super::read::{Reader, Text, Value};
-use super::{ChildSpecKeys, HandlerKind, HandlerSpec, Limits, MailboxOverflow, Manifest, SupervisionRule};
+use super::{
+    ChainLimits, ChildSpecKeys, DurabilityMode, HandlerKind, HandlerSpec, Limits, MailboxOverflow, Manifest,
+    SnapshotPolicy, SupervisionRule,
+};
 
 pub(super) fn manifest(origin: &str, text: &str) -> Result<Manifest, ManifestError> {
     let text = Text { origin, text };
@@ -51,6 +54,9 @@ fn body(table: &mut Reader<'_>, name: Option<&str>, depth: usize) -> Result<Mani
         snapshot: optional(table, "snapshot", Value::path)?,
         handlers: handlers(table)?,
         limits: section(table, "limits", limits)?,
+        durability: durability(table)?,
+        snapshots: section(table, "snapshots", snapshots)?,
+        chain: section(table, "chain", chain)?,
         child_spec: ChildSpecKeys::default(),
         supervision: section(table, "supervision", supervision::supervision)?,
         children: children::children(table, depth)?,
@@ -119,6 +125,34 @@ fn limits(table: &mut Reader<'_>) -> Result<Limits, ManifestError> {
     set(&mut limits.event, optional(table, "event", bytes)?);
     set(&mut limits.children, optional(table, "children", |value| value.count(0..=1_000_000))?);
     Ok(limits)
+}
+
+fn durability(table: &mut Reader<'_>) -> Result<Option<DurabilityMode>, ManifestError> {
+    let words = [("full", DurabilityMode::Full), ("relaxed", DurabilityMode::Relaxed)];
+    optional(table, "durability", |value| value.word(&words))
+}
+
+fn snapshots(table: &mut Reader<'_>) -> Result<SnapshotPolicy, ManifestError> {
+    let mut policy = SnapshotPolicy::default();
+    set(&mut policy.inline, optional(table, "inline", |value| value.bytes(0..=64 << 10))?);
+    set(
+        &mut policy.events,
+        optional(table, "events", |value| value.count(1..=1_000_000_000))?.map(u64::from),
+    );
+    set(&mut policy.bytes, optional(table, "bytes", |value| value.bytes(1..=1 << 40))?);
+    policy.interval = optional(table, "interval", Value::positive_duration)?;
+    Ok(policy)
+}
+
+fn chain(table: &mut Reader<'_>) -> Result<ChainLimits, ManifestError> {
+    let events = |value: &Value<'_>| value.count(100..=u32::MAX).map(u64::from);
+    let bytes = |value: &Value<'_>| value.bytes(1 << 10..=1 << 50);
+    Ok(ChainLimits {
+        warn_events: optional(table, "warn_events", events)?,
+        max_events: optional(table, "max_events", events)?,
+        warn_bytes: optional(table, "warn_bytes", bytes)?,
+        max_bytes: optional(table, "max_bytes", bytes)?,
+    })
 }
 
 fn set<T>(place: &mut T, value: Option<T>) {

@@ -144,7 +144,8 @@ impl Default for SupervisionSpec {
 }
 
 /// When a child that ended is started again. OTP's `restart`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum RestartPolicy {
     /// Always.
     Permanent,
@@ -167,7 +168,8 @@ impl RestartPolicy {
 }
 
 /// How a child is ended. OTP's `shutdown`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Shutdown {
     /// At once. OTP: `brutal_kill`.
     Kill,
@@ -199,7 +201,8 @@ impl From<Shutdown> for StopMode {
 }
 
 /// What kind of child it is. OTP's `type`: counts, reports and the default shutdown depend on it, nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ChildType {
     /// An actor that works.
     #[default]
@@ -209,7 +212,7 @@ pub enum ChildType {
 }
 
 /// How an actor is treated by its parent's supervisor. OTP's child specification, without id and start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ChildSpec {
     /// When it is started again.

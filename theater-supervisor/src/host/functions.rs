@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use theater_core::error::printable;
+use theater_core::error::{printable, with_causes};
 use theater_core::{
     ActorError, ActorId, ActorInfo, Authority, Bytes, Caller, ChainEvent, EventKind, EventRange, ExitReason,
     ManifestRef, RestartFrom, SpawnRequest, StartFrom, StopMode,
@@ -217,14 +217,14 @@ impl SupervisorHost {
         let target = printable(target);
         let before = SupervisorEvent::call(kind, target.clone(), &call);
         self.limited("record", caller.runtime.record(caller.id, before)).await?;
-        let result = work.await;
+        let result: Result<T> = work.await.map_err(Into::into);
         let after = match &result {
             Ok(value) => outcome(value),
-            Err(error) => SupervisorOutcome::Refused(error.to_string()),
+            Err(error) => SupervisorOutcome::Refused(with_causes(error)),
         };
         let after = SupervisorEvent::outcome(kind, target, &after);
         self.limited("record", caller.runtime.record(caller.id, after)).await?;
-        Ok(result?)
+        result
     }
 
     async fn limited<T>(

@@ -71,6 +71,18 @@ impl SupervisorHandle {
         self.call(request, Some(spawn)).await
     }
 
+    /// Takes a child in as the guest's `spawn` does, at the end of the start order and without an id: for a runtime that brings back
+    /// a tree which had been running. Nothing is recorded of it but the start itself.
+    ///
+    /// # Errors
+    /// Why it does not run; nothing is kept of it then.
+    pub async fn adopt_child(&self, manifest: SpawnRequest) -> Verdict {
+        let Some(supervisor) = *lock(&self.inner.started) else { return Err(ended()) };
+        let mut spawn = manifest;
+        spawn.parent = Some(supervisor);
+        self.call(Request::Start { id: None, child_spec: spawn.child_spec }, Some(spawn)).await
+    }
+
     /// OTP's `terminate_child`: ends a child's life. Its spec is kept unless it is temporary; a pending restart is
     /// cancelled. A child that does not run is no error.
     ///

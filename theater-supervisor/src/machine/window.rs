@@ -24,6 +24,14 @@ impl Intensity {
         Self { intensity, period, restarts: VecDeque::new() }
     }
 
+    /// Takes over restarts that happened before. Of more than are allowed, the latest count.
+    pub fn remember(&mut self, restarts: impl IntoIterator<Item = Tick>) {
+        self.restarts.extend(restarts);
+        self.restarts.make_contiguous().sort_unstable();
+        let beyond = self.restarts.len().saturating_sub(self.intensity as usize);
+        self.restarts.drain(..beyond);
+    }
+
     /// Counts a restart at `now`. `false` if it is one too many.
     pub fn admit(&mut self, now: Tick) -> bool {
         let period = u64::try_from(self.period.as_millis()).unwrap_or(u64::MAX);
@@ -66,6 +74,15 @@ mod tests {
             assert!(window.admit(Tick(5_000)));
             assert_eq!(window.admit(Tick(5_000 + gap)), expected, "{gap} ms later");
         }
+    }
+
+    #[test]
+    fn restarts_that_are_taken_over_count_until_they_are_old() {
+        let mut window = Intensity::new(2, Duration::from_secs(5));
+        window.remember([Tick(4_000), Tick(1_000), Tick(0)]);
+        assert_eq!(window.count(), 2, "the latest that are allowed");
+        assert!(!window.clone().admit(Tick(5_000)));
+        assert!(window.admit(Tick(6_001)));
     }
 
     #[test]

@@ -25,8 +25,7 @@ async fn spawn_and_resume_answer_with_the_real_reason_of_a_failure_and_leave_not
     assert_eq!(it.guest.spawn("error", None).await.unwrap_err(), expected);
     assert_eq!(it.guest.resume("error", Some(b"state")).await.unwrap_err(), expected);
     assert_eq!(it.runtime.records(it.parent), 0);
-    let told = expected.trim_start_matches("Actor error: ").to_owned();
-    assert_eq!(outcome(&it.records().await[1]), SupervisorOutcome::Refused(told));
+    assert_eq!(outcome(&it.records().await[1]), SupervisorOutcome::Refused(expected.to_owned()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -39,8 +39,8 @@ async fn whoever_is_not_an_own_child_gets_one_answer_two_records_and_no_effect()
     ];
     let log = it.runtime.history();
     for (who, target) in &table {
-        let refusal = ActorError::not_a_child(target).to_string();
-        let answer = Err(format!("Actor error: {refusal}"));
+        let refusal = format!("Actor error: {}", ActorError::not_a_child(target));
+        let answer = Err(refusal.clone());
         let before = it.records().await.len();
         assert_eq!(it.guest.restart_child(target).await, answer, "{who}");
         assert_eq!(it.guest.stop_child(target).await, answer, "{who}");

@@ -145,6 +145,7 @@ macro_rules! __runtime_cases {
                 a_restart_from_the_beginning_begins_with_the_first_bytes []
                 a_restart_that_fails_leaves_the_actor_ended_with_its_state [FailingStarts ChangingStarts]
                 an_ended_actor_can_be_started_again []
+                who_did_not_run_before_is_not_brought_back []
             } }
             ending { "Ending" {
                 a_stop_ends_the_life_and_says_how []

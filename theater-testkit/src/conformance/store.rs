@@ -3,6 +3,7 @@
 mod append;
 mod durable;
 mod read;
+mod remove;
 mod threads;
 mod writer;
 
@@ -14,7 +15,7 @@ use super::backend::{Capability, Clock};
 use super::case::Case;
 use super::report::Report;
 use super::run::Suite;
-use super::verdict::{Verdict, right, same};
+use super::verdict::{Verdict, right, same, told};
 
 /// The store under test: a new one for each case.
 pub type Store = Arc<dyn ChainStore>;
@@ -88,6 +89,7 @@ macro_rules! __store_cases {
                     what_does_not_follow_the_head_is_refused []
                     what_was_sealed_wrongly_is_kept_as_it_is []
                     a_new_term_begins_with_an_event []
+                    what_could_not_be_read_back_is_refused []
                 }
             }
             threads {
@@ -132,6 +134,19 @@ macro_rules! __store_cases {
                 "Following" {
                     a_follower_hears_every_event_from_then_on []
                     a_follower_that_is_too_slow_is_told_what_it_missed []
+                }
+            }
+            remove {
+                "Removing" {
+                    pruning_takes_payloads_and_nothing_else []
+                    what_a_chain_needs_to_be_understood_is_not_pruned []
+                    a_pruned_chain_goes_on_and_verifies []
+                    pruned_events_are_read_in_both_directions []
+                    pruning_again_finds_nothing_more []
+                    a_pruned_event_is_taken_as_it_comes []
+                    a_retired_chain_leaves_its_head []
+                    a_chain_is_retired_with_its_last_head_only []
+                    a_pruned_chain_is_retired_like_any_other []
                 }
             }
         }

@@ -45,10 +45,22 @@ pub enum DiskFault {
     },
 }
 
+/// How far an operation that failed got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Reached {
+    #[default]
+    Nothing,
+    Half,
+    /// The power went while it was under way: any part of it may be found after the crash.
+    UnderWay,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     installed: Vec<(DiskFault, u64)>,
     dark: bool,
+    /// What the operation that failed last did all the same.
+    reached: Reached,
     short: Option<usize>,
     room: Option<u64>,
 }
@@ -72,6 +84,7 @@ impl Faults {
     pub(super) fn meet(&mut self, operation: DiskOperation) -> io::Result<()> {
         self.short = None;
         let mut failure = None;
+        let dark = self.dark;
         for (fault, met) in &mut self.installed {
             match *fault {
                 DiskFault::Fail { operation: of, nth, kind } if of == operation => {
@@ -93,6 +106,11 @@ impl Faults {
                 _ => {}
             }
         }
+        self.reached = match failure {
+            _ if self.dark && !dark => Reached::UnderWay,
+            Some(_) if !self.dark => Reached::Half,
+            _ => Reached::Nothing,
+        };
         match failure {
             _ if self.dark => Err(io::Error::other("the power is gone")),
             Some(kind) => Err(kind.into()),
@@ -100,18 +118,28 @@ impl Faults {
         }
     }
 
+    /// Whether what failed last may be found done after the crash.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.reached == Reached::UnderWay
+    }
+
     /// How much of a write that failed got to the disk.
     pub(super) fn partial(&self, len: usize) -> usize {
-        if self.dark { len } else { len / 2 }
+        match self.reached {
+            Reached::Nothing => 0,
+            Reached::Half => len / 2,
+            Reached::UnderWay => len,
+        }
     }
 
     pub(super) fn short(&self, len: usize) -> usize {
         self.short.map_or(len, |most| len.min(most))
     }
 
-    pub(super) fn check_room(&self, used: u64, more: u64) -> io::Result<()> {
+    /// `used` counts what is there, which takes a while.
+    pub(super) fn check_room(&self, used: impl FnOnce() -> u64, more: u64) -> io::Result<()> {
         match self.room {
-            Some(room) if more > 0 && used + more > room => Err(io::ErrorKind::StorageFull.into()),
+            Some(room) if more > 0 && used() + more > room => Err(io::ErrorKind::StorageFull.into()),
             _ => Ok(()),
         }
     }

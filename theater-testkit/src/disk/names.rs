@@ -74,6 +74,23 @@ impl Names {
         }
     }
 
+    /// Whether a file has a name, or may have one after a crash.
+    pub(super) fn know(&self, file: usize) -> bool {
+        let named = |names: &BTreeMap<String, usize>| names.values().any(|of| *of == file);
+        named(&self.live)
+            || named(&self.durable)
+            || self.unsynced.iter().any(|op| match op {
+                NameOp::Set { file: of, .. } | NameOp::Rename { file: of, .. } => *of == file,
+                NameOp::Remove { .. } => false,
+            })
+    }
+
+    /// Nothing is kept that was not synced.
+    pub(super) fn lose(&mut self) {
+        self.unsynced.clear();
+        self.live.clone_from(&self.durable);
+    }
+
     /// Changes that were not synced are kept up to one of them, as a journal keeps them, or each for itself.
     pub(super) fn crash(&mut self, rng: &mut Rng) {
         let in_order = rng.coin();

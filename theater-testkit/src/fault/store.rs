@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use theater_chain::{AppendError, ChainStore, Durability, Head, Lsn, Poisoned, ReadError, Tail};
+use theater_chain::{
+    AppendError, ChainReader, ChainStore, Durability, Head, Lsn, Poisoned, PruneError, PruneReport,
+    ReadError, RetireError, Tail,
+};
 use theater_core::{ChainEvent, ChainId, EventRange, async_trait};
 
 /// What goes wrong with a store.
@@ -114,6 +117,21 @@ impl Drop for StoreGuard {
 }
 
 #[async_trait]
+impl<S: ChainStore> ChainReader for FaultyStore<S> {
+    async fn head(&self, chain: ChainId) -> Result<Option<Head>, ReadError> {
+        self.inner.head(chain).await
+    }
+
+    async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
+        self.inner.read(chain, range).await
+    }
+
+    async fn chains(&self) -> Result<Vec<ChainId>, ReadError> {
+        self.inner.chains().await
+    }
+}
+
+#[async_trait]
 impl<S: ChainStore> ChainStore for FaultyStore<S> {
     fn create(&self, genesis: ChainEvent) -> Result<Head, AppendError> {
         self.check()?;
@@ -125,16 +143,8 @@ impl<S: ChainStore> ChainStore for FaultyStore<S> {
         self.inner.append(expected, event)
     }
 
-    async fn head(&self, chain: ChainId) -> Option<Head> {
-        self.inner.head(chain).await
-    }
-
-    async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
-        self.inner.read(chain, range).await
-    }
-
-    async fn chains(&self) -> Vec<ChainId> {
-        self.inner.chains().await
+    fn epoch(&self) -> u32 {
+        self.inner.epoch()
     }
 
     fn durability(&self) -> Durability {
@@ -159,5 +169,13 @@ impl<S: ChainStore> ChainStore for FaultyStore<S> {
 
     fn tail(&self) -> Tail {
         self.inner.tail()
+    }
+
+    async fn prune(&self, chain: ChainId, before: u64) -> Result<PruneReport, PruneError> {
+        self.inner.prune(chain, before).await
+    }
+
+    async fn retire(&self, head: Head) -> Result<(), RetireError> {
+        self.inner.retire(head).await
     }
 }

@@ -216,6 +216,9 @@ impl MockRuntime {
     }
 
     async fn begin_first(&self, request: SpawnRequest) -> Result<ActorInfo, ActorError> {
+        if let Some(id) = request.revive {
+            return Err(ActorError::UnknownActor { id });
+        }
         let (origin, state) = match request.start {
             StartFrom::Init(state) => (Origin::Init, state),
             StartFrom::State(None) => (Origin::Init, None),

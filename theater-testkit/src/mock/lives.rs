@@ -249,9 +249,8 @@ impl Lives {
         let Some(actor) = self.actors.get_mut(&id) else { return Err(ActorError::ShuttingDown) };
         actor.status = ActorStatus::Running;
         actor.state = state;
-        let state_len = actor.state.as_ref().map(|state| state.len() as u64);
+        let started = Started::new(life, origin, actor.state.as_ref());
         self.history.push(format!("start {} {life}", actor.name));
-        let started = Started { incarnation: life, origin, state_len };
         self.record(id, EventKind::STARTED, payload::encode(&started));
         self.note(What::Started { id, incarnation: life });
         let info = self.info(id);
@@ -269,7 +268,7 @@ impl Lives {
         actor.status = ActorStatus::Ended(reason.clone());
         actor.ended.send_replace(Some((life, reason.clone())));
         self.history.push(format!("fail {} {life}", actor.name));
-        let exited = Exited { incarnation: life, reason: reason.clone() };
+        let exited = Exited::new(life, reason.clone());
         self.record(id, EventKind::EXITED, payload::encode(&exited));
         self.note(What::StartFailed { id, incarnation: life, reason });
         self.end_children(id);
@@ -328,7 +327,7 @@ impl Lives {
         }
         self.history.push(format!("exit {} {incarnation} {}", actor.name, reason.name()));
         // Recorded before anybody is told.
-        let exited = Exited { incarnation, reason: reason.clone() };
+        let exited = Exited::new(incarnation, reason.clone());
         self.record(id, EventKind::EXITED, payload::encode(&exited));
         self.note(What::Exited { id, incarnation, reason: reason.clone() });
         self.life_left_mailbox(id, &reason);

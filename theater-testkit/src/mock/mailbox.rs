@@ -128,7 +128,13 @@ impl MockRuntime {
             if current.is_none_or(|actor| actor.status != ActorStatus::Running) {
                 return;
             }
-            let call = Call { function: "handle-send".into(), from: None, subject: None, data: None };
+            let call = Call {
+                function: "handle-send".into(),
+                from: None,
+                subject: None,
+                data: None,
+                error_type: None,
+            };
             lives.record(id, EventKind::CALL, payload::encode(&call));
         }
         let end = match act {
@@ -182,7 +188,7 @@ impl Lives {
         let lives = |actor: &&super::lives::Actor| actor.incarnation == life && !actor.status.is_ended();
         let Some(actor) = self.actors.get(&id).filter(lives) else { return };
         let state_len = actor.state.as_ref().map(|state| state.len() as u64);
-        let returned = Return { error: None, data: None, state_len };
+        let returned = Return { state_len, ..Return::default() };
         self.record(id, EventKind::RETURN, payload::encode(&returned));
     }
 

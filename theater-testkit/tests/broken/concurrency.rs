@@ -110,7 +110,7 @@ impl Damage for ConcurrentStopsEndTwice {
         let reason = inner.stop(by, id, mode).await?;
         let ends = lock(&self.0).insert(id, 0).unwrap_or_default();
         for _ in 1..ends {
-            let exited = Exited { incarnation: before.incarnation, reason: reason.clone() };
+            let exited = Exited::new(before.incarnation, reason.clone());
             let draft = theater_core::EventDraft::new(EventKind::EXITED, payload::encode(&exited));
             inner.record(id, draft).await?;
         }

@@ -249,7 +249,7 @@ impl Damage for RecordsAnEndTwice {
         let before = inner.info(by, id).await?;
         let reason = inner.stop(by, id, mode).await?;
         if !before.status.is_ended() {
-            let exited = Exited { incarnation: before.incarnation, reason: reason.clone() };
+            let exited = Exited::new(before.incarnation, reason.clone());
             inner.record(id, EventDraft::new(EventKind::EXITED, payload::encode(&exited))).await?;
         }
         Ok(reason)

@@ -67,6 +67,18 @@ impl Damage for SwallowsTheInitError {
     }
 }
 
+/// Whoever is to be brought back is started anew, as somebody else.
+#[derive(Debug)]
+pub(crate) struct BringsAnybodyBack;
+
+#[async_trait]
+impl Damage for BringsAnybodyBack {
+    async fn spawn(&self, inner: &Inner, mut request: SpawnRequest) -> Answer<ActorInfo> {
+        request.revive = None;
+        inner.spawn(request).await
+    }
+}
+
 /// Every failed start is answered with the same words.
 #[derive(Debug)]
 pub(crate) struct HidesTheInitError;

@@ -4,9 +4,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use theater_chain::{
-    AppendError, Chain, ChainStore, Durability, Head, Lsn, MemoryStore, Poisoned, ReadError, Tail,
+    AppendError, Chain, ChainReader, ChainStore, Durability, Head, Lsn, MemoryStore, Poisoned, PruneError,
+    PruneReport, ReadError, RetireError, Tail,
 };
-use theater_core::{ChainEvent, ChainId, EventHash, EventRange, async_trait};
+use theater_core::{Bytes, ChainEvent, ChainId, EventHash, EventRange, async_trait};
 
 use crate::backend::lock;
 
@@ -39,6 +40,22 @@ pub(crate) enum Flaw {
     CountsRefusals,
     IsDurableLate,
     TellsFollowersOfNothing,
+    TakesOtherVersions,
+    PrunesNothing,
+    PrunesOneTooMany,
+    PrunesWhatIsNeeded,
+    ForgetsPrunedLengths,
+    MiscountsWhatItPrunes,
+    CountsWhatIsGoneAlready,
+    RefusesPrunedEvents,
+    FillsWhatWasPruned,
+    RetiresWithAnyHead,
+    ForgetsRetiredHeads,
+    ListsRetiredChains,
+    RetiredChainsAreEmpty,
+    GivesRetiredIdsAgain,
+    RefusesToRetireTwice,
+    KeepsPrunedChains,
 }
 
 impl Flaw {
@@ -68,6 +85,22 @@ impl Flaw {
         (Self::CountsRefusals, "Durability"),
         (Self::IsDurableLate, "Durability"),
         (Self::TellsFollowersOfNothing, "Following"),
+        (Self::TakesOtherVersions, "Keeping"),
+        (Self::PrunesNothing, "Removing"),
+        (Self::PrunesOneTooMany, "Removing"),
+        (Self::PrunesWhatIsNeeded, "Removing"),
+        (Self::ForgetsPrunedLengths, "Removing"),
+        (Self::MiscountsWhatItPrunes, "Removing"),
+        (Self::CountsWhatIsGoneAlready, "Removing"),
+        (Self::RefusesPrunedEvents, "Removing"),
+        (Self::FillsWhatWasPruned, "Removing"),
+        (Self::RetiresWithAnyHead, "Removing"),
+        (Self::ForgetsRetiredHeads, "Removing"),
+        (Self::ListsRetiredChains, "Removing"),
+        (Self::RetiredChainsAreEmpty, "Removing"),
+        (Self::GivesRetiredIdsAgain, "Removing"),
+        (Self::RefusesToRetireTwice, "Removing"),
+        (Self::KeepsPrunedChains, "Removing"),
     ];
 }
 
@@ -80,6 +113,9 @@ pub(crate) struct BrokenStore {
     refused: AtomicU64,
     /// The heads as this store believes them, where it does not ask the one inside.
     heads: Mutex<Vec<Head>>,
+    /// Chains of which something was pruned, and chains that were retired.
+    pruned: Mutex<Vec<ChainId>>,
+    retired: Mutex<Vec<ChainId>>,
 }
 
 impl BrokenStore {
@@ -90,6 +126,8 @@ impl BrokenStore {
             appends: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             heads: Mutex::default(),
+            pruned: Mutex::default(),
+            retired: Mutex::default(),
         }
     }
 
@@ -117,6 +155,76 @@ impl BrokenStore {
 }
 
 #[async_trait]
+impl ChainReader for BrokenStore {
+    async fn head(&self, chain: ChainId) -> Result<Option<Head>, ReadError> {
+        let Some(head) = self.inner.head(chain).await? else { return Ok(None) };
+        if self.flaw == Flaw::ForgetsRetiredHeads && lock(&self.retired).contains(&chain) {
+            return Ok(None);
+        }
+        if self.flaw == Flaw::SaysAnOldHead && head.length > 1 {
+            let range = EventRange { from: head.length - 2, limit: 1 };
+            return Ok(self.inner.read(chain, range).await?.first().map(Head::after));
+        }
+        Ok(Some(head))
+    }
+
+    async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
+        let mut events = match self.inner.read(chain, range).await {
+            Err(ReadError::UnknownChain { .. }) if self.flaw == Flaw::UnknownChainsAreEmpty => {
+                return Ok(Vec::new());
+            }
+            Err(ReadError::Retired { .. }) if self.flaw == Flaw::RetiredChainsAreEmpty => {
+                return Ok(Vec::new());
+            }
+            answer => answer?,
+        };
+        let was_pruned = lock(&self.pruned).contains(&chain);
+        match self.flaw {
+            Flaw::PrunesWhatIsNeeded if was_pruned => {
+                for event in events.iter_mut().filter(|event| event.header.kind.keeps_payload()) {
+                    event.payload = Bytes::new();
+                }
+            }
+            Flaw::ForgetsPrunedLengths => {
+                events.iter_mut().for_each(|event| event.header.payload_len = event.payload.len() as u64);
+            }
+            Flaw::FillsWhatWasPruned => {
+                for event in events.iter_mut().filter(|event| event.is_pruned()) {
+                    event.payload = vec![0; event.header.payload_len as usize].into();
+                }
+            }
+            Flaw::ReversesEvents => events.reverse(),
+            Flaw::CutsLongReads => events.truncate(1_000),
+            Flaw::CutsLargePayloads => {
+                events.iter_mut().for_each(|event| event.payload.truncate(1 << 20));
+            }
+            Flaw::RefusesRangesBeyondTheEnd if events.is_empty() && range.limit > 0 => {
+                return Err(ReadError::UnknownChain { chain });
+            }
+            Flaw::ForgetsTimes => {
+                events.iter_mut().for_each(|event| event.header.time &= u64::from(u32::MAX))
+            }
+            _ => {}
+        }
+        Ok(events)
+    }
+
+    async fn chains(&self) -> Result<Vec<ChainId>, ReadError> {
+        let mut chains = self.inner.chains().await?;
+        if self.flaw == Flaw::ListsChainsByHash {
+            chains.sort_by_key(|chain| *chain.as_bytes());
+        }
+        if self.flaw == Flaw::ListsChainsLate {
+            chains.pop();
+        }
+        if self.flaw == Flaw::ListsRetiredChains {
+            chains.extend(lock(&self.retired).iter());
+        }
+        Ok(chains)
+    }
+}
+
+#[async_trait]
 impl ChainStore for BrokenStore {
     fn create(&self, mut genesis: ChainEvent) -> Result<Head, AppendError> {
         if self.flaw == Flaw::BeginsWithAnyEvent {
@@ -126,6 +234,11 @@ impl ChainStore for BrokenStore {
         let head = Head::after(&genesis);
         let created = match self.inner.create(genesis) {
             Err(AppendError::AlreadyExists { .. }) if self.flaw == Flaw::CreatesTwice => Ok(head),
+            Err(AppendError::AlreadyExists { chain })
+                if self.flaw == Flaw::GivesRetiredIdsAgain && lock(&self.retired).contains(&chain) =>
+            {
+                Ok(head)
+            }
             answer => answer,
         };
         if let Ok(head) = created {
@@ -181,6 +294,9 @@ impl ChainStore for BrokenStore {
                 Err(AppendError::NotSealedOntoHead { .. }) => return self.force(expected, &event),
                 answer => return answer,
             },
+            Flaw::TakesOtherVersions if theater_chain::hash::check_supported(&event.header).is_err() => {
+                return self.force(expected, &event);
+            }
             Flaw::BeginsUnknownChains => match self.inner.append(expected, event.clone()) {
                 Err(AppendError::UnknownChain { .. }) => {
                     let mut genesis = event;
@@ -193,6 +309,9 @@ impl ChainStore for BrokenStore {
             Flaw::VerifiesPayloads
                 if theater_chain::hash::payload_hash(&event.payload) != event.header.payload_hash =>
             {
+                return Err(AppendError::NotSealedOntoHead { seq: event.header.seq });
+            }
+            Flaw::RefusesPrunedEvents if event.is_pruned() => {
                 return Err(AppendError::NotSealedOntoHead { seq: event.header.seq });
             }
             Flaw::ConflictsAcrossChains => {
@@ -215,48 +334,8 @@ impl ChainStore for BrokenStore {
         appended
     }
 
-    async fn head(&self, chain: ChainId) -> Option<Head> {
-        let head = self.inner.head(chain).await?;
-        if self.flaw == Flaw::SaysAnOldHead && head.length > 1 {
-            let range = EventRange { from: head.length - 2, limit: 1 };
-            return self.inner.read(chain, range).await.ok()?.first().map(Head::after);
-        }
-        Some(head)
-    }
-
-    async fn read(&self, chain: ChainId, range: EventRange) -> Result<Vec<ChainEvent>, ReadError> {
-        let mut events = match self.inner.read(chain, range).await {
-            Err(ReadError::UnknownChain { .. }) if self.flaw == Flaw::UnknownChainsAreEmpty => {
-                return Ok(Vec::new());
-            }
-            answer => answer?,
-        };
-        match self.flaw {
-            Flaw::ReversesEvents => events.reverse(),
-            Flaw::CutsLongReads => events.truncate(1_000),
-            Flaw::CutsLargePayloads => {
-                events.iter_mut().for_each(|event| event.payload.truncate(1 << 20));
-            }
-            Flaw::RefusesRangesBeyondTheEnd if events.is_empty() && range.limit > 0 => {
-                return Err(ReadError::UnknownChain { chain });
-            }
-            Flaw::ForgetsTimes => {
-                events.iter_mut().for_each(|event| event.header.time &= u64::from(u32::MAX))
-            }
-            _ => {}
-        }
-        Ok(events)
-    }
-
-    async fn chains(&self) -> Vec<ChainId> {
-        let mut chains = self.inner.chains().await;
-        if self.flaw == Flaw::ListsChainsByHash {
-            chains.sort_by_key(|chain| *chain.as_bytes());
-        }
-        if self.flaw == Flaw::ListsChainsLate {
-            chains.pop();
-        }
-        chains
+    fn epoch(&self) -> u32 {
+        self.inner.epoch()
     }
 
     fn durability(&self) -> Durability {
@@ -292,5 +371,42 @@ impl ChainStore for BrokenStore {
             return MemoryStore::new().tail();
         }
         self.inner.tail()
+    }
+
+    async fn prune(&self, chain: ChainId, before: u64) -> Result<PruneReport, PruneError> {
+        let before = match self.flaw {
+            Flaw::PrunesNothing => 0,
+            Flaw::PrunesOneTooMany => before.saturating_add(1),
+            _ => before,
+        };
+        let mut report = self.inner.prune(chain, before).await?;
+        let again = {
+            let mut pruned = lock(&self.pruned);
+            let again = pruned.contains(&chain);
+            pruned.push(chain);
+            again
+        };
+        match self.flaw {
+            Flaw::MiscountsWhatItPrunes => report.bytes += report.events * 160,
+            Flaw::CountsWhatIsGoneAlready if again => report.events += 1,
+            _ => {}
+        }
+        Ok(report)
+    }
+
+    async fn retire(&self, mut head: Head) -> Result<(), RetireError> {
+        let chain = head.chain_id;
+        if self.flaw == Flaw::RefusesToRetireTwice && lock(&self.retired).contains(&chain) {
+            return Err(RetireError::UnknownChain { chain });
+        }
+        if self.flaw == Flaw::KeepsPrunedChains && lock(&self.pruned).contains(&chain) {
+            return Ok(());
+        }
+        if self.flaw == Flaw::RetiresWithAnyHead {
+            head = self.inner.head(chain).await.ok().flatten().unwrap_or(head);
+        }
+        self.inner.retire(head).await?;
+        lock(&self.retired).push(chain);
+        Ok(())
     }
 }

@@ -47,6 +47,7 @@ defects! {
         "leaves a record of a failed first start" => starting::FailedStartLeavesARecord::default();
         "swallows the error of init" => starting::SwallowsTheInitError::default();
         "hides the error of init" => starting::HidesTheInitError;
+        "brings back who did not run" => starting::BringsAnybodyBack;
         "answers before init has ended" => starting::AnswersBeforeInitHasEnded;
         "goes on with a spawn whose future was dropped" => starting::DroppedSpawnRunsOn;
         "loses the bytes for init" => starting::LosesTheInitBytes;

@@ -1,12 +1,13 @@
 //! `theater:simple/message-server-host`: messages to other actors. Each call that has an effect is recorded before it,
 //! and each answer after it.
 
-use theater_core::event::payload::{HostCall, encode};
+use theater_core::event::payload::{HostCall, decode, encode};
 use theater_core::{ActorError, Bytes, EventKind};
 
 use super::bindings::theater::simple::message_server_host;
 use super::to_guest;
 use crate::runtime::Messenger;
+use crate::script::{Scripted, UNKNOWN};
 use crate::store::ActorStore;
 
 /// The interface, as imports name it.
@@ -19,26 +20,37 @@ pub(crate) fn add_to_linker(linker: &mut wasmtime::component::Linker<ActorStore>
     )
 }
 
-/// What of an answer goes into the record.
-trait Recorded {
+/// What of an answer goes into the record, and how it comes out again.
+trait Recorded: Sized {
     fn recorded(&self) -> Option<Bytes>;
+    fn read(recorded: Option<Bytes>) -> Self;
 }
 
 impl Recorded for () {
     fn recorded(&self) -> Option<Bytes> {
         None
     }
+
+    fn read(_: Option<Bytes>) -> Self {}
 }
 
 impl Recorded for Bytes {
     fn recorded(&self) -> Option<Bytes> {
         Some(self.clone())
     }
+
+    fn read(recorded: Option<Bytes>) -> Self {
+        recorded.unwrap_or_default()
+    }
 }
 
 impl Recorded for String {
     fn recorded(&self) -> Option<Bytes> {
         Some(Bytes::from(self.clone()))
+    }
+
+    fn read(recorded: Option<Bytes>) -> Self {
+        Self::from_utf8_lossy(&recorded.unwrap_or_default()).into_owned()
     }
 }
 
@@ -59,10 +71,23 @@ impl ActorStore {
         // What is too large for a message is refused; it need not be recorded in full for that.
         let limit = self.limits().message;
         let kept = data.filter(|data| data.len() as u64 <= limit);
-        self.must_record(kind, encode(&HostCall::Called { subject: subject.clone(), data: kept })).await?;
-        let result = match self.messages() {
-            Ok(messenger) => to_guest(work(messenger).await),
-            Err(error) => to_guest(Err(error)),
+        let called = encode(&HostCall::Called { subject: subject.clone(), data: kept });
+        let result = match self.scripted(kind, &called)? {
+            Scripted::Answered(outcome) => {
+                return Ok(match decode(&outcome) {
+                    Ok(HostCall::Answered { data, .. }) => Ok(T::read(data)),
+                    Ok(HostCall::Refused { error, .. }) => Err(error),
+                    _ => return Err(self.not_an_outcome(kind)),
+                });
+            }
+            Scripted::Unknown => Err(UNKNOWN.to_owned()),
+            Scripted::Live => {
+                self.must_record(kind, called).await?;
+                match self.messages() {
+                    Ok(messenger) => to_guest(work(messenger).await),
+                    Err(error) => to_guest(Err(error)),
+                }
+            }
         };
         let outcome = match &result {
             Ok(answer) => HostCall::Answered { subject, data: answer.recorded() },
@@ -125,6 +150,13 @@ impl message_server_host::Host for ActorStore {
     }
 
     async fn list_outstanding_requests(&mut self) -> wasmtime::Result<Vec<String>> {
+        if let Some(recorded) = self.scripted_answer(EventKind::LIST_OUTSTANDING_REQUESTS)? {
+            let Ok(HostCall::Answered { data, .. }) = decode(&recorded) else {
+                return Err(self.not_an_outcome(EventKind::LIST_OUTSTANDING_REQUESTS));
+            };
+            let requests = String::read(data);
+            return Ok(requests.lines().map(str::to_owned).collect());
+        }
         let requests = self.messages().map(|messenger| messenger.outstanding()).unwrap_or_default();
         let payload = encode(&HostCall::Answered { subject: None, data: Some(requests.join("\n").into()) });
         self.must_record(EventKind::LIST_OUTSTANDING_REQUESTS, payload).await?;

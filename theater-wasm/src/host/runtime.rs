@@ -1,7 +1,9 @@
 //! `theater:simple/runtime`: the actor's log, its own chain, its own end.
 
-use theater_core::event::payload::{HostCall, encode};
-use theater_core::{ActorError, Authority, Bytes, EventDraft, EventKind, EventRange, ExitReason, LimitError};
+use theater_core::event::payload::{HostCall, decode, encode};
+use theater_core::{
+    ActorError, Authority, Bytes, ChainEvent, EventDraft, EventKind, EventRange, ExitReason, LimitError,
+};
 
 use super::bindings::theater::simple::{runtime, types};
 use super::to_guest;
@@ -22,6 +24,10 @@ impl ActorStore {
     /// not be on its chain.
     pub(crate) async fn must_record(&mut self, kind: EventKind, payload: Bytes) -> wasmtime::Result<()> {
         let (id, runtime) = (self.caller().id, self.caller().runtime.clone());
+        if self.script.is_some() {
+            // Whoever runs a call again asks the script first.
+            return Err(self.not_an_outcome(kind));
+        }
         match runtime.record(id, EventDraft::new(kind, payload)).await {
             Ok(_) => Ok(()),
             Err(ActorError::Limit(LimitError::Event { size, limit })) => {
@@ -30,27 +36,54 @@ impl ActorStore {
             Err(error) => Err(self.fail(ExitReason::ChainFailed { error: error.to_string() })),
         }
     }
+
+    /// Ends this life: a record of a host call is not what such a record is.
+    pub(crate) fn not_an_outcome(&mut self, kind: EventKind) -> wasmtime::Error {
+        let message = format!("the record of {kind} cannot be used");
+        self.fail(ExitReason::Diverged { event: None, message })
+    }
+
+    async fn own_chain(&mut self) -> wasmtime::Result<Vec<ChainEvent>> {
+        let failed = |store: &mut Self, error: &dyn std::error::Error| {
+            store.fail(ExitReason::ChainFailed { error: error.to_string() })
+        };
+        if let Some(recorded) = self.scripted_answer(EventKind::GET_CHAIN)? {
+            let length = match decode(&recorded) {
+                Ok(HostCall::Answered { data: Some(length), .. }) => {
+                    std::str::from_utf8(&length).ok().and_then(|length| length.parse().ok())
+                }
+                _ => None,
+            };
+            let Some(length) = length else { return Err(self.not_an_outcome(EventKind::GET_CHAIN)) };
+            return match self.scripted_chain(length).await {
+                Ok(events) => Ok(events),
+                Err(error) => Err(failed(self, &error)),
+            };
+        }
+        let (id, runtime) = (self.caller().id, self.caller().runtime.clone());
+        let events = match runtime.events(Authority::Operator, id, EventRange::ALL).await {
+            Ok(events) => events,
+            Err(error) => return Err(failed(self, &error)),
+        };
+        // The answer is the chain up to here, so its length says all.
+        let length = Bytes::from(events.len().to_string());
+        let answered = HostCall::Answered { subject: None, data: Some(length) };
+        self.must_record(EventKind::GET_CHAIN, encode(&answered)).await?;
+        Ok(events)
+    }
 }
 
 impl runtime::Host for ActorStore {
     async fn log(&mut self, msg: String) -> wasmtime::Result<()> {
         let payload = encode(&HostCall::Called { subject: None, data: Some(Bytes::from(msg)) });
+        if self.scripted_call(EventKind::LOG, &payload)? {
+            return Ok(());
+        }
         self.must_record(EventKind::LOG, payload).await
     }
 
     async fn get_chain(&mut self) -> wasmtime::Result<types::Chain> {
-        let (id, runtime) = (self.caller().id, self.caller().runtime.clone());
-        let events = match runtime.events(Authority::Operator, id, EventRange::ALL).await {
-            Ok(events) => events,
-            Err(error) => return Err(self.fail(ExitReason::ChainFailed { error: error.to_string() })),
-        };
-        // The answer is the chain up to here, so its length says all.
-        let length = Bytes::from(events.len().to_string());
-        self.must_record(
-            EventKind::GET_CHAIN,
-            encode(&HostCall::Answered { subject: None, data: Some(length) }),
-        )
-        .await?;
+        let events = self.own_chain().await?;
         let events = events
             .into_iter()
             .map(|event| types::MetaEvent {
@@ -70,9 +103,16 @@ impl runtime::Host for ActorStore {
         let payload = encode(&HostCall::Called { subject: None, data: data.clone() });
         let limit = self.limits().message;
         if let Some(size) = data.as_ref().map(|data| data.len() as u64).filter(|size| *size > limit) {
-            return Ok(to_guest(Err(ActorError::Limit(LimitError::Message { size, limit }))));
+            let refused = to_guest(Err(ActorError::Limit(LimitError::Message { size, limit })));
+            if let (Err(error), None) = (&refused, self.scripted_answer(EventKind::SHUTDOWN)?) {
+                let payload = encode(&HostCall::Refused { subject: None, error: error.clone() });
+                self.must_record(EventKind::SHUTDOWN, payload).await?;
+            }
+            return Ok(refused);
         }
-        self.must_record(EventKind::SHUTDOWN, payload).await?;
+        if !self.scripted_call(EventKind::SHUTDOWN, &payload)? {
+            self.must_record(EventKind::SHUTDOWN, payload).await?;
+        }
         self.request_shutdown(data);
         Ok(Ok(()))
     }

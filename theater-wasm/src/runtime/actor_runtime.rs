@@ -15,7 +15,9 @@ use super::spawn::Untaken;
 #[async_trait]
 impl ActorRuntime for WasmRuntime {
     async fn spawn(&self, request: SpawnRequest) -> Result<ActorInfo, ActorError> {
-        self.inner.spawn(request).await
+        let outside = request.parent.is_none();
+        let info = self.inner.spawn(request).await?;
+        if outside { self.inner.told(info.id, info).await } else { Ok(info) }
     }
 
     async fn restart(&self, by: Authority, id: ActorId, from: RestartFrom) -> Result<ActorInfo, ActorError> {
@@ -34,7 +36,7 @@ impl ActorRuntime for WasmRuntime {
         let last = entry.core().last.clone();
         settled(last).await;
         self.inner.start_again(&entry, from).await?;
-        Ok(entry.info())
+        self.answer(by, id, entry.info()).await
     }
 
     async fn stop(&self, by: Authority, id: ActorId, mode: StopMode) -> Result<ExitReason, ActorError> {
@@ -44,12 +46,14 @@ impl ActorRuntime for WasmRuntime {
             Authority::Parent(_) if parent_ends => ExitReason::ParentStopped,
             _ => asked_reason(mode),
         };
-        Ok(self.inner.end_tree(&entry, mode, reason, Then::Nothing).await)
+        let reason = self.inner.end_tree(&entry, mode, reason, Then::Nothing).await;
+        self.answer(by, id, reason).await
     }
 
     async fn halt(&self, by: Authority, id: ActorId, mode: StopMode) -> Result<ExitReason, ActorError> {
         let entry = self.inner.target(by, id)?;
-        Ok(self.inner.end_tree(&entry, mode, asked_reason(mode), Then::Start).await)
+        let reason = self.inner.end_tree(&entry, mode, asked_reason(mode), Then::Start).await;
+        self.answer(by, id, reason).await
     }
 
     async fn info(&self, by: Authority, id: ActorId) -> Result<ActorInfo, ActorError> {
@@ -64,7 +68,8 @@ impl ActorRuntime for WasmRuntime {
     }
 
     async fn state(&self, by: Authority, id: ActorId) -> Result<Option<Bytes>, ActorError> {
-        Ok(self.inner.target(by, id)?.good_state().flatten())
+        let state = self.inner.target(by, id)?.good_state().flatten();
+        self.answer(by, id, state).await
     }
 
     async fn events(
@@ -113,5 +118,16 @@ impl ActorRuntime for WasmRuntime {
         }
         self.inner.unregister(&entry, Untaken::Forgotten);
         Ok(())
+    }
+}
+
+impl WasmRuntime {
+    /// An answer to the embedding program waits until what led to it is durable; one within the runtime need not: of one store's
+    /// events a beginning survives, so nobody remembers what another has forgotten.
+    async fn answer<T: Send>(&self, by: Authority, id: ActorId, answer: T) -> Result<T, ActorError> {
+        match by {
+            Authority::Parent(_) => Ok(answer),
+            _ => self.inner.told(id, answer).await,
+        }
     }
 }

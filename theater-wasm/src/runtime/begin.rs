@@ -1,7 +1,7 @@
 //! Beginning lives: each in a task of its own, with a supervisor where the manifest asks for one.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, MutexGuard};
 
 use futures_util::FutureExt;
@@ -11,7 +11,7 @@ use theater_supervisor::SupervisorHost;
 use tokio::sync::oneshot;
 
 use super::entry::{Core, Entry, Inboxes, Phase, Roots, Start, lock};
-use super::life::{Driver, Life, LifeControl};
+use super::life::{Driver, Life, LifeControl, NO_CALL};
 use super::{Inner, LifecycleKind};
 
 type Started = oneshot::Sender<Result<(), ExitReason>>;
@@ -25,7 +25,7 @@ impl Inner {
         started: Started,
     ) -> Result<Arc<LifeControl>, ActorError> {
         let control = LifeControl::new();
-        let (incarnation, inboxes) = self.take_over(entry, &control)?;
+        let (incarnation, revived, inboxes) = self.take_over(entry, &control)?;
         let supervisor = self.start_supervisor(entry, &control);
         let life = Life {
             inner: Arc::clone(self),
@@ -34,6 +34,8 @@ impl Inner {
             control: Arc::clone(&control),
             supervisor,
             progressed: AtomicBool::new(false),
+            current: AtomicU64::new(NO_CALL),
+            revived,
         };
         tokio::spawn(whole_life(life, start, inboxes, started));
         Ok(control)
@@ -45,7 +47,7 @@ impl Inner {
         &self,
         entry: &Arc<Entry>,
         control: &Arc<LifeControl>,
-    ) -> Result<(Incarnation, Inboxes), ActorError> {
+    ) -> Result<(Incarnation, bool, Inboxes), ActorError> {
         // Held while the child's own lock is taken: always parent before child.
         let mut siblings = self.siblings(entry);
         if siblings.closing() {
@@ -65,10 +67,11 @@ impl Inner {
         entry.exits.clear();
         while inboxes.notices.as_mut().is_some_and(|notices| notices.try_recv().is_ok()) {}
         siblings.insert(entry);
-        if core.incarnation == Incarnation::FIRST {
+        if core.incarnation == Incarnation::FIRST || core.goes_on || !self.registry.contains_key(&entry.id) {
             self.registry.insert(entry.id, Arc::clone(entry));
         }
-        Ok((core.incarnation, inboxes))
+        let revived = std::mem::take(&mut core.goes_on);
+        Ok((core.incarnation, revived, inboxes))
     }
 
     /// The actors with the same parent, locked.
@@ -92,6 +95,7 @@ impl Inner {
             .supervision(entry.manifest.supervision)
             .children(entry.declared.iter().cloned())
             .deadline(entry.limits().host_deadline)
+            .earlier_restarts(std::mem::take(&mut *lock(&entry.earlier_restarts)))
             .build();
         // Set once: a control is one life's.
         let _ = control.supervisor.set(host.handle());

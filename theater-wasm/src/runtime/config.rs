@@ -138,6 +138,8 @@ impl RuntimeBuilder {
                 roots: Mutex::default(),
                 events,
                 pacemaker: std::sync::OnceLock::new(),
+                revival: Mutex::default(),
+                held: tokio::sync::watch::Sender::new(false),
                 this: this.clone(),
             }),
         })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use theater_core::event::payload::{Exited, encode};
+use theater_core::event::payload::{Exited, Return, encode};
 use theater_core::{ActorError, ChildExit, EventKind, ExitReason, StopMode};
 use tokio::time::Instant;
 
@@ -153,7 +153,8 @@ impl Inner {
         was_running: bool,
     ) {
         let entry = &life.entry;
-        let exited = Exited { incarnation: life.incarnation, reason: reason.clone() };
+        let exited =
+            Exited { incarnation: life.incarnation, reason: reason.clone(), call: life.current_call() };
         if let Err(error) = entry.chain.append(EventKind::EXITED, encode(&exited), || self.now(), |_| ()) {
             tracing::error!(actor = %entry.id, %error, "could not record the end of a life");
         }
@@ -192,7 +193,11 @@ impl Inner {
             exit.progressed = entry.component.is_some().then(|| life.has_progressed());
             match &entry.parent {
                 Some(parent) => parent.exits.push(exit),
-                None => self.root_exits.push(exit),
+                None => {
+                    // The embedding program hears of it. If the store has failed it hears of it all the same.
+                    let _ = self.told(entry.id, ()).await;
+                    self.root_exits.push(exit);
+                }
             }
         }
         if !awaiting {
@@ -216,15 +221,28 @@ impl Inner {
     /// Tells everybody who waits for an answer from the mailbox of an actor that will not live again.
     fn empty_mailbox(&self, entry: &Entry) {
         loop {
-            let (envelope, reason) = {
+            let (message, reason) = {
                 let mut core = entry.core();
                 let Phase::Ended { reason, awaiting: false } = &core.phase else { return };
                 let reason = reason.clone();
                 let Some(inboxes) = &mut core.inboxes else { return };
-                let Ok(envelope) = inboxes.mailbox.try_recv() else { return };
-                (envelope, reason)
+                let Ok(message) = inboxes.mailbox.try_recv() else { return };
+                (message, reason)
             };
-            envelope.refuse(ActorError::Ended { id: entry.id, reason });
+            let refusal = ActorError::Ended { id: entry.id, reason };
+            // Where the whole runtime ends, what nobody waits for is handled when it is brought back.
+            if message.envelope.is_awaited() || !lock(&self.roots).closing {
+                let record = Return {
+                    call: Some(message.call),
+                    unhandled: true,
+                    error: Some(refusal.to_string().into()),
+                    ..Return::default()
+                };
+                if let Err(error) = self.append_unlimited(entry, EventKind::RETURN, encode(&record), |_| ()) {
+                    tracing::error!(actor = %entry.id, %error, "could not record that a message is not handled");
+                }
+            }
+            message.envelope.refuse(refusal);
         }
     }
 

@@ -1,8 +1,9 @@
 //! What the registry keeps for one actor: everything that can be known or asked without waiting for it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use theater_core::{
     ActorError, ActorId, ActorInfo, ActorStatus, Bytes, ChildNotice, ChildSpec, ExitQueue, ExitReason,
@@ -12,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::chain::ChainLog;
 use super::life::LifeControl;
-use super::mailbox::Envelope;
+use super::mailbox::{Delivered, Envelope};
 use super::retention::Retention;
 use crate::component::PreparedComponent;
 
@@ -71,11 +72,15 @@ pub(super) struct Entry {
     pub(super) exits: ExitQueue,
     core: Mutex<Core>,
     good: Mutex<Good>,
-    mailbox: mpsc::Sender<Envelope>,
+    /// Whether the chain has an older state than the last good one: calls would have to be run again to find that.
+    pub(super) unsaved: AtomicBool,
+    mailbox: mpsc::Sender<Delivered>,
     /// Only where a component supervises: nobody else is told anything.
     notices: Option<mpsc::Sender<ChildNotice>>,
     waiting: Mutex<Waiting>,
     requests: AtomicU64,
+    /// How long before this process its supervisor restarted children.
+    pub(super) earlier_restarts: Mutex<Vec<Duration>>,
     /// The request that is being handled, or `u64::MAX`: it is not outstanding, its handler is still to answer.
     handling: AtomicU64,
     pending: Mutex<VecDeque<Pending>>,
@@ -112,6 +117,8 @@ pub(super) struct Core {
     pub(super) halting: bool,
     /// Whether somebody has asked for the next life, other than a supervisor by its rule.
     pub(super) asked: bool,
+    /// Whether the next life is one of an actor that is brought back, and goes on with the children that it had.
+    pub(super) goes_on: bool,
     /// Whether the current life is one that the parent's supervisor started by its rule.
     pub(super) automatic: bool,
     /// Both inboxes while no life has them.
@@ -121,7 +128,7 @@ pub(super) struct Core {
 /// Where messages come out. They outlive lives: a restart keeps the mailbox.
 #[derive(Debug)]
 pub(super) struct Inboxes {
-    pub(super) mailbox: mpsc::Receiver<Envelope>,
+    pub(super) mailbox: mpsc::Receiver<Delivered>,
     pub(super) notices: Option<mpsc::Receiver<ChildNotice>>,
 }
 
@@ -188,9 +195,47 @@ pub(super) struct EntryParts {
     pub(super) chain: ChainLog,
 }
 
+/// What an actor has that is brought back.
+#[derive(Debug)]
+pub(super) struct Seed {
+    /// Its last life.
+    pub(super) incarnation: Incarnation,
+    /// Its last good state; `None` if there has been none.
+    pub(super) good: Option<Option<Bytes>>,
+    /// The number of the next request.
+    pub(super) requests: u64,
+    pub(super) mailbox: Vec<Delivered>,
+    /// How long ago it restarted children.
+    pub(super) earlier_restarts: Vec<Duration>,
+    /// Whether its next life goes on with the children of the last.
+    pub(super) goes_on: bool,
+}
+
 impl Entry {
     pub(super) fn new(parts: EntryParts) -> Arc<Self> {
-        let capacity = usize::try_from(parts.manifest.limits.mailbox).unwrap_or(usize::MAX);
+        Self::make(parts, 0, 0)
+    }
+
+    /// One that is brought back.
+    pub(super) fn revived(parts: EntryParts, seed: Seed) -> Arc<Self> {
+        let entry = Self::make(parts, seed.requests, seed.mailbox.len());
+        if let Some(good) = seed.good {
+            entry.commit(good);
+        }
+        for message in seed.mailbox {
+            // The mailbox was made large enough.
+            let _ = entry.mailbox.try_send(message);
+        }
+        *lock(&entry.earlier_restarts) = seed.earlier_restarts;
+        let mut core = entry.core();
+        (core.incarnation, core.goes_on) = (seed.incarnation, seed.goes_on);
+        drop(core);
+        entry
+    }
+
+    /// `waiting` messages have a place in the mailbox whatever its limit.
+    fn make(parts: EntryParts, requests: u64, waiting: usize) -> Arc<Self> {
+        let capacity = usize::try_from(parts.manifest.limits.mailbox).unwrap_or(usize::MAX).max(waiting);
         let (mailbox, mailbox_out) = mpsc::channel(capacity.clamp(1, tokio::sync::Semaphore::MAX_PERMITS));
         let supervises = parts.manifest.supervises() && parts.component.is_some();
         let (notices, notices_out) = supervises.then(|| mpsc::channel(NOTICES)).unzip();
@@ -220,14 +265,17 @@ impl Entry {
                 closing: false,
                 halting: false,
                 asked: false,
+                goes_on: false,
                 automatic: false,
                 inboxes: Some(Inboxes { mailbox: mailbox_out, notices: notices_out }),
             }),
             good: Mutex::new(Good::default()),
+            unsaved: AtomicBool::new(false),
             mailbox,
             notices,
             waiting: Mutex::new(Waiting::Nothing),
-            requests: AtomicU64::new(0),
+            requests: AtomicU64::new(requests),
+            earlier_restarts: Mutex::default(),
             handling: AtomicU64::new(u64::MAX),
             pending: Mutex::new(VecDeque::new()),
             starts: tokio::sync::Mutex::new(()),
@@ -286,8 +334,13 @@ impl Entry {
         WaitGuard(Arc::clone(self))
     }
 
-    /// Puts a message into the mailbox.
-    pub(super) fn deliver(&self, envelope: Envelope) -> Result<(), ActorError> {
+    /// Puts a message into the mailbox. `record` writes it to the chain and says where: the chain has messages in the order of the
+    /// mailbox.
+    pub(super) fn deliver(
+        &self,
+        envelope: Envelope,
+        record: impl FnOnce(&Envelope) -> Result<u64, ActorError>,
+    ) -> Result<(), ActorError> {
         if let Some(size) = envelope.size().filter(|size| *size > self.limits().message) {
             return Err(LimitError::Message { size, limit: self.limits().message }.into());
         }
@@ -300,8 +353,12 @@ impl Entry {
         if let Phase::Ended { reason, awaiting: false } = &core.phase {
             return Err(ActorError::Ended { id: self.id, reason: reason.clone() });
         }
-        match self.mailbox.try_send(envelope) {
-            Ok(()) => Ok(()),
+        match self.mailbox.try_reserve() {
+            Ok(place) => {
+                let call = record(&envelope)?;
+                place.send(Delivered { call, envelope, begun: None });
+                Ok(())
+            }
             Err(_) => {
                 let limit = u64::from(self.limits().mailbox);
                 if self.limits().mailbox_overflow == MailboxOverflow::Exit
@@ -325,10 +382,18 @@ impl Entry {
         }
     }
 
-    /// Gives an unanswered request a number and keeps where its answer goes. When as many as fit into the mailbox are
-    /// unanswered already, this one is refused: `None`.
-    pub(super) fn open_request(&self, reply: oneshot::Sender<Result<Bytes, ActorError>>) -> Option<u64> {
-        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+    /// The number of the next request to this actor.
+    pub(super) fn next_request(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Keeps where the answer of a request goes. When as many as fit into the mailbox are unanswered already, this one is refused: what
+    /// was said then.
+    pub(super) fn open_request(
+        &self,
+        number: u64,
+        reply: oneshot::Sender<Result<Bytes, ActorError>>,
+    ) -> Result<(), ActorError> {
         let mut pending = lock(&self.pending);
         let limit = self.limits().mailbox;
         if pending.len() >= limit as usize {
@@ -337,11 +402,12 @@ impl Entry {
         }
         if pending.len() >= limit as usize {
             // Whoever asked may have given up meanwhile.
-            let _ = reply.send(Err(LimitError::Mailbox { limit: u64::from(limit) }.into()));
-            return None;
+            let refusal = || ActorError::from(LimitError::Mailbox { limit: u64::from(limit) });
+            let _ = reply.send(Err(refusal()));
+            return Err(refusal());
         }
         pending.push_back(Pending { number, reply });
-        Some(number)
+        Ok(())
     }
 
     /// Takes an unanswered request out.

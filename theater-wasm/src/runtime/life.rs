@@ -1,15 +1,17 @@
 //! One life of an actor: the task that owns its instance, from start to end.
 
 mod handlers;
+mod keeping;
 
 use std::borrow::Cow;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use theater_core::event::payload::{self, Origin, Started};
-use theater_core::{ActorError, Bytes, EventKind, ExitReason, Incarnation, LimitError, ShutdownController};
+use theater_chain::AppendError;
+use theater_core::event::payload::{self, Origin, Return, Started};
+use theater_core::{Bytes, EventKind, ExitReason, Incarnation, ShutdownController};
 use theater_supervisor::{SupervisorError, SupervisorHandle};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -21,6 +23,7 @@ use super::{Inner, Messenger};
 use crate::component::{NewState, PreparedComponent};
 use crate::instance::{ActorInstance, InstantiateError};
 use crate::store::ActorStore;
+use keeping::Keeping;
 
 /// How a life is asked to end, and how others notice that it has.
 #[derive(Debug)]
@@ -106,7 +109,14 @@ pub(super) struct Life {
     pub(super) supervisor: Option<theater_supervisor::SupervisorHost>,
     /// Whether a call other than `init` has succeeded.
     pub(super) progressed: AtomicBool,
+    /// The position of the call that has begun and not returned, or [`NO_CALL`].
+    pub(super) current: AtomicU64,
+    /// Whether it goes on with the children of the life before: the runtime had ended, and not that life.
+    pub(super) revived: bool,
 }
+
+/// No call is under way.
+pub(super) const NO_CALL: u64 = u64::MAX;
 
 /// A life whose instance exists.
 struct Running<'a> {
@@ -114,11 +124,17 @@ struct Running<'a> {
     /// `None` after a callback's trap poisoned it: the next call makes a new one from the state.
     instance: Option<ActorInstance>,
     state: Option<Bytes>,
+    keeping: Keeping,
 }
 
 impl Life {
     pub(super) fn has_progressed(&self) -> bool {
         self.progressed.load(Ordering::Relaxed)
+    }
+
+    /// The call that has begun and not returned.
+    pub(super) fn current_call(&self) -> Option<u64> {
+        Some(self.current.load(Ordering::Relaxed)).filter(|call| *call != NO_CALL)
     }
 
     /// Lives: from the first event to the reason of the end. `started` is called once, when `init` has ended well and the
@@ -140,23 +156,26 @@ impl Life {
         inboxes: &mut Inboxes,
         started: impl FnOnce(Origin),
     ) -> Result<ExitReason, ExitReason> {
+        self.room().await?;
         let (origin, state) = match start {
             Start::Init(state) => (Origin::Init, state),
             Start::State(state) => (Origin::Given, state),
             Start::LastGood(state) => (Origin::LastGood, state),
             Start::Snapshot(state) => (Origin::Snapshot, state),
         };
-        let state_len = state.as_ref().map(|state| state.len() as u64);
-        self.record(
-            EventKind::STARTED,
-            payload::encode(&Started { incarnation: self.incarnation, origin, state_len }),
-        )?;
+        let beginning =
+            Started { revived: self.revived, ..Started::new(self.incarnation, origin, state.as_ref()) };
+        self.record_unlimited(EventKind::STARTED, payload::encode(&beginning)).await?;
+        if matches!(origin, Origin::Given | Origin::Snapshot) {
+            self.entry.unsaved.store(false, Ordering::Relaxed);
+        }
+        let keeping = Keeping::new(self.entry.chain.totals());
         let Some(component) = &self.entry.component else {
-            let mut running = Running { life: self, instance: None, state: None };
+            let mut running = Running { life: self, instance: None, state: None, keeping };
             return running.serve(inboxes, || started(origin)).await;
         };
         let instance = self.instantiate(component).await?;
-        let mut running = Running { life: self, instance: Some(instance), state };
+        let mut running = Running { life: self, instance: Some(instance), state, keeping };
         if origin == Origin::Init {
             let id = self.entry.id.to_string();
             let called = running.call_init(&id).await?;
@@ -204,14 +223,34 @@ impl Life {
         Ok(instance)
     }
 
-    /// Appends to the actor's chain; where that fails the life ends, because it could not be accounted for.
-    fn record(&self, kind: EventKind, payload: Bytes) -> Result<(), ExitReason> {
-        match self.inner.append(&self.entry, kind, payload, |_| ()) {
-            Ok(_) => Ok(()),
-            Err(ActorError::Limit(LimitError::Event { size, limit })) => {
-                Err(ExitReason::EventTooLarge { size, limit })
+    /// Waits until the chain store takes more. A call begins only then: what it does is not refused half way for want of room.
+    async fn room(&self) -> Result<(), ExitReason> {
+        tokio::select! {
+            biased;
+            ready = self.inner.store.ready() => {
+                ready.map_err(|error| ExitReason::ChainFailed { error: error.to_string() })
             }
-            Err(error) => Err(ExitReason::ChainFailed { error: error.to_string() }),
+            () = self.control.kill.cancelled() => Err(self.control.asked()),
+        }
+    }
+
+    /// Appends to the actor's chain and says where; where that fails the life ends, because it could not be accounted for.
+    async fn record(&self, kind: EventKind, payload: Bytes) -> Result<u64, ExitReason> {
+        let (size, limit) = (payload.len() as u64, self.entry.limits().event);
+        if size > limit {
+            return Err(ExitReason::EventTooLarge { size, limit });
+        }
+        self.record_unlimited(kind, payload).await
+    }
+
+    /// The same for what the guest has no part in. Waits while the store is full.
+    async fn record_unlimited(&self, kind: EventKind, payload: Bytes) -> Result<u64, ExitReason> {
+        loop {
+            match self.inner.append_unlimited(&self.entry, kind, payload.clone(), |event| event.header.seq) {
+                Ok(seq) => return Ok(seq),
+                Err(AppendError::Full) => self.room().await?,
+                Err(error) => return Err(ExitReason::ChainFailed { error: error.to_string() }),
+            }
         }
     }
 }
@@ -221,6 +260,17 @@ type Called<T> = Result<T, String>;
 
 impl Running<'_> {
     async fn serve(
+        &mut self,
+        inboxes: &mut Inboxes,
+        started: impl FnOnce(),
+    ) -> Result<ExitReason, ExitReason> {
+        let reason = self.serve_to_the_end(inboxes, started).await?;
+        // An orderly end leaves nothing to be run once more. Where the store fails, the end is what counts.
+        let _ = self.snapshot().await;
+        Ok(reason)
+    }
+
+    async fn serve_to_the_end(
         &mut self,
         inboxes: &mut Inboxes,
         started: impl FnOnce(),
@@ -238,6 +288,14 @@ impl Running<'_> {
             return Ok(reason);
         }
         started();
+        // While a tree is being brought back nobody handles anything before all of it is there.
+        let mut held = self.life.inner.whole();
+        tokio::select! {
+            biased;
+            () = &mut stopped => return Ok(control.asked()),
+            // An error means that the runtime is gone, which `self` keeps.
+            _ = held.wait_for(|held| !held) => {}
+        }
         loop {
             if let Some(reason) = self.completed() {
                 return Ok(reason);
@@ -246,7 +304,7 @@ impl Running<'_> {
                 biased;
                 () = &mut stopped => return Ok(control.asked()),
                 Some(notice) = Inboxes::notice(&mut inboxes.notices) => self.handle_notice(notice).await?,
-                Some(envelope) = inboxes.mailbox.recv() => self.handle(envelope).await?,
+                Some(message) = inboxes.mailbox.recv() => self.handle(message).await?,
             }
         }
     }
@@ -259,7 +317,9 @@ impl Running<'_> {
     ) -> Result<Option<ExitReason>, ExitReason> {
         let (life, control) = (self.life, &self.life.control);
         let mut children = std::pin::pin!(life.start_children());
+        let mut held = life.inner.whole();
         loop {
+            let waits = *held.borrow();
             if let Some(reason) = self.completed() {
                 return Ok(Some(reason));
             }
@@ -267,8 +327,12 @@ impl Running<'_> {
                 biased;
                 () = &mut stopped => return Ok(Some(control.asked())),
                 begun = &mut children => return begun.map(|()| None),
-                Some(notice) = Inboxes::notice(&mut inboxes.notices) => self.handle_notice(notice).await?,
-                Some(envelope) = inboxes.mailbox.recv() => self.handle(envelope).await?,
+                // What waits is handled when the tree is there that is being brought back.
+                _ = held.changed(), if waits => {}
+                Some(notice) = Inboxes::notice(&mut inboxes.notices), if !waits => {
+                    self.handle_notice(notice).await?;
+                }
+                Some(message) = inboxes.mailbox.recv(), if !waits => self.handle(message).await?,
             }
         }
     }
@@ -307,62 +371,88 @@ impl Running<'_> {
         Ok(self.instance.as_ref().expect("made above"))
     }
 
-    /// Commits the state of a call that succeeded and records how it ended.
-    fn returned<T>(
+    /// Notes that a call begins.
+    fn begin(&self, call: u64) {
+        self.life.current.store(call, Ordering::Relaxed);
+    }
+
+    /// Commits the state of a call that succeeded and records how it ended. `answer` says what of the value is recorded.
+    async fn returned<T>(
         &mut self,
         result: Result<(Option<Vec<u8>>, T), String>,
-        answer: impl FnOnce(&T) -> Option<&[u8]>,
+        answer: impl for<'a> FnOnce(&'a T, &mut Return<'a>),
     ) -> Result<Called<T>, ExitReason> {
-        let called = match result {
+        if let Some(instance) = &mut self.instance {
+            instance.store.data_mut().unfollow()?;
+        }
+        let call = self.life.current_call();
+        let (called, state) = match result {
             Ok((state, value)) => {
                 let size = state.as_ref().map_or(0, Vec::len) as u64;
                 let limit = self.life.entry.limits().state;
                 if size > limit {
                     return Err(ExitReason::StateTooLarge { size, limit });
                 }
-                self.state = state.map(Bytes::from);
-                Ok(value)
+                (Ok(value), state.map(Bytes::from))
             }
-            Err(error) => Err(error),
+            Err(error) => (Err(error), self.state.clone()),
         };
-        let payload = payload::encode(&payload::Return {
-            error: called.as_ref().err().map(|error| error.as_str().into()),
-            data: called
-                .as_ref()
-                .ok()
-                .and_then(answer)
-                .map(|data| Cow::Borrowed(serde_bytes::Bytes::new(data))),
-            state_len: self.state.as_ref().map(|state| state.len() as u64),
-        });
-        self.life.record(EventKind::RETURN, payload)?;
+        let mut record = Return { call, ..Return::default() };
+        match &called {
+            Ok(value) => {
+                self.describe_state(self.state.as_ref(), state.as_ref(), &mut record);
+                answer(value, &mut record);
+            }
+            Err(error) => {
+                record.error = Some(error.as_str().into());
+                record.state_len = state.as_ref().map(|state| state.len() as u64);
+            }
+        }
+        let whole = record.state.is_some() || (record.state_len.is_none() && called.is_ok());
+        let (unsaved, payload) = (record.unsaved, payload::encode(&record));
+        self.life.record(EventKind::RETURN, payload).await?;
+        self.life.current.store(NO_CALL, Ordering::Relaxed);
+        self.state = state;
+        self.kept(unsaved, whole);
         if called.is_ok() {
             self.life.progressed.store(true, Ordering::Relaxed);
             self.life.entry.commit(self.state.clone());
+            self.snapshot_if_due().await?;
         }
         Ok(called)
     }
 
-    fn record_call(
+    /// Records a call that is not a message, and begins it.
+    async fn begin_call(
         &self,
         function: &'static str,
-        from: Option<theater_core::ActorId>,
         subject: Option<&str>,
         data: Option<&[u8]>,
+        error_type: Option<&'static str>,
     ) -> Result<(), ExitReason> {
         let call = payload::Call {
             function: function.into(),
-            from,
+            from: None,
             subject: subject.map(Into::into),
             data: data.map(|data| Cow::Borrowed(serde_bytes::Bytes::new(data))),
+            error_type: error_type.map(Into::into),
         };
-        self.life.record(EventKind::CALL, payload::encode(&call))
+        let call = self.life.record(EventKind::CALL, payload::encode(&call)).await?;
+        self.begin(call);
+        Ok(())
     }
 
     async fn call_init(&mut self, id: &str) -> Result<Called<()>, ExitReason> {
         let state = self.state.clone();
-        self.record_call("init", None, Some(id), state.as_deref())?;
+        self.begin_call("init", Some(id), state.as_deref(), None).await?;
         let function = self.ready().await?.guest.init.expect("checked when the component was prepared");
         let (result,): NewState = self.call(function, (state.as_deref(), (id,))).await?;
-        self.returned(result.map(|(state,)| (state, ())), |()| None)
+        // What `init` was given is on the chain, and is not what it would go on from: so what it returns counts as changed.
+        self.state = None;
+        let called = self.returned(result.map(|(state,)| (state, ())), |(), _| ()).await?;
+        if called.is_err() {
+            self.state = state;
+        }
+        Ok(called)
     }
 }

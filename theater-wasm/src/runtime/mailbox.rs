@@ -1,9 +1,24 @@
 //! What can stand in a mailbox.
 
+use std::borrow::Cow;
+
+use theater_core::event::payload::Call;
 use theater_core::{ActorError, ActorId, Bytes};
 use tokio::sync::oneshot;
 
+use super::messages::request_id;
 use crate::component::ExportIndices;
+use crate::script::Script;
+
+/// A message in a mailbox: accepted, and on the chain.
+#[derive(Debug)]
+pub(super) struct Delivered {
+    /// The position of its call on the actor's chain.
+    pub(super) call: u64,
+    pub(super) envelope: Envelope,
+    /// What an earlier handling of it had done when the runtime ended in the middle of it.
+    pub(super) begun: Option<Box<Script>>,
+}
 
 /// A message on its way to an actor.
 #[derive(Debug)]
@@ -11,7 +26,13 @@ pub(super) enum Envelope {
     /// Expects no answer.
     Send { from: Option<ActorId>, data: Bytes },
     /// Expects one.
-    Request { from: Option<ActorId>, data: Bytes, reply: oneshot::Sender<Result<Bytes, ActorError>> },
+    Request {
+        from: Option<ActorId>,
+        /// How it is named towards the guest.
+        number: u64,
+        data: Bytes,
+        reply: oneshot::Sender<Result<Bytes, ActorError>>,
+    },
     /// Offers a channel.
     ChannelOpen {
         from: ActorId,
@@ -26,6 +47,27 @@ pub(super) enum Envelope {
 }
 
 impl Envelope {
+    /// What the actor's chain says of it.
+    pub(super) fn call(&self) -> Call<'_> {
+        let (function, from, subject, data) = match self {
+            Self::Send { from, data } => ("handle-send", *from, None, Some(data)),
+            Self::Request { from, number, data, .. } => {
+                ("handle-request", *from, Some(Cow::Owned(request_id(*number))), Some(data))
+            }
+            Self::ChannelOpen { from, channel, data, .. } => {
+                ("handle-channel-open", Some(*from), Some(Cow::Borrowed(&**channel)), Some(data))
+            }
+            Self::ChannelMessage { from, channel, data } => {
+                ("handle-channel-message", Some(*from), Some(Cow::Borrowed(&**channel)), Some(data))
+            }
+            Self::ChannelClose { from, channel } => {
+                ("handle-channel-close", Some(*from), Some(Cow::Borrowed(&**channel)), None)
+            }
+        };
+        let data = data.map(|data| Cow::Borrowed(serde_bytes::Bytes::new(data)));
+        Call { function: function.into(), from, subject, data, error_type: None }
+    }
+
     /// The length of the message in bytes.
     pub(super) fn size(&self) -> Option<u64> {
         match self {
@@ -58,6 +100,11 @@ impl Envelope {
             }
         };
         index.is_none().then_some(name)
+    }
+
+    /// Whether somebody waits for an answer.
+    pub(super) fn is_awaited(&self) -> bool {
+        matches!(self, Self::Request { .. } | Self::ChannelOpen { .. })
     }
 
     /// Tells whoever waits for an answer that there will be none.

@@ -1,23 +1,25 @@
 //! Messages between actors, and from the embedding program: delivery, answers, channels.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
-use theater_core::{ActorError, ActorId, Bytes, error::printable};
+use theater_core::{ActorError, ActorId, Bytes, EventKind, LimitError, error::printable};
 use tokio::sync::oneshot;
 
 use super::Inner;
 use super::entry::{Entry, Phase, WaitGuard, Waiting};
 use super::life::LifeControl;
 use super::mailbox::Envelope;
+use super::past::Past;
 
 /// How a request is named towards the guest that handles it.
 pub(super) fn request_id(number: u64) -> String {
     format!("request-{number}")
 }
 
-fn request_number(id: &str) -> Option<u64> {
+pub(super) fn request_number(id: &str) -> Option<u64> {
     let number = id.strip_prefix("request-")?.parse().ok()?;
     // Only the spelling that we gave out.
     (request_id(number) == id).then_some(number)
@@ -35,6 +37,18 @@ struct Channel {
     acceptor: ActorId,
 }
 
+impl Channels {
+    /// Opens the channels again that were open between actors that are brought back.
+    pub(super) fn restore(&self, actors: &[(ActorId, &Past)]) {
+        let closed: HashSet<&String> = actors.iter().flat_map(|(_, past)| &past.closed).collect();
+        for (opener, past) in actors {
+            for (id, acceptor) in past.channels.iter().filter(|(id, _)| !closed.contains(id)) {
+                self.open.insert(id.clone(), Channel { opener: *opener, acceptor: *acceptor });
+            }
+        }
+    }
+}
+
 impl Channel {
     fn other(self, side: ActorId) -> Option<ActorId> {
         match side {
@@ -47,7 +61,17 @@ impl Channel {
 
 impl Inner {
     pub(super) fn send(&self, from: Option<ActorId>, to: ActorId, data: Bytes) -> Result<(), ActorError> {
-        self.find(to).ok_or(ActorError::UnknownActor { id: to })?.deliver(Envelope::Send { from, data })
+        let entry = self.find(to).ok_or(ActorError::UnknownActor { id: to })?;
+        self.deliver(&entry, Envelope::Send { from, data })
+    }
+
+    /// Puts a message into an actor's mailbox, and on its chain.
+    fn deliver(&self, entry: &Entry, envelope: Envelope) -> Result<(), ActorError> {
+        check_chain(entry)?;
+        entry.deliver(envelope, |envelope| {
+            let payload = theater_core::event::payload::encode(&envelope.call());
+            self.append(entry, EventKind::CALL, payload, |event| event.header.seq)
+        })
     }
 
     pub(super) async fn request(
@@ -58,7 +82,7 @@ impl Inner {
     ) -> Result<Bytes, ActorError> {
         let entry = self.find(to).ok_or(ActorError::UnknownActor { id: to })?;
         let (reply, answer) = oneshot::channel();
-        entry.deliver(Envelope::Request { from, data, reply })?;
+        self.deliver(&entry, Envelope::Request { from, number: entry.next_request(), data, reply })?;
         let limit = entry.limits().host_deadline;
         within("request", limit, answer).await?.unwrap_or(Err(ActorError::NoReply { id: to }))
     }
@@ -86,6 +110,22 @@ impl Inner {
             }
         }
         false
+    }
+}
+
+/// Whether the actor's chain may still grow: what comes in makes it, so that is where it is held up.
+fn check_chain(entry: &Entry) -> Result<(), ActorError> {
+    let limits = &entry.manifest.chain;
+    if limits.max_events.is_none() && limits.max_bytes.is_none() {
+        return Ok(());
+    }
+    let (length, size) = entry.chain.totals();
+    if let Some(limit) = limits.max_events.filter(|limit| length >= *limit) {
+        return Err(LimitError::ChainEvents { length, limit }.into());
+    }
+    match limits.max_bytes.filter(|limit| size >= *limit) {
+        Some(limit) => Err(LimitError::ChainBytes { size, limit }.into()),
+        None => Ok(()),
     }
 }
 
@@ -128,7 +168,7 @@ impl Messenger {
 
     pub(crate) fn send(&self, to: &str, data: Bytes) -> Result<(), ActorError> {
         self.check_size(&data)?;
-        self.target(to)?.deliver(Envelope::Send { from: Some(self.entry.id), data })
+        self.inner.deliver(&*self.target(to)?, Envelope::Send { from: Some(self.entry.id), data })
     }
 
     /// Asks and waits. The wait ends early when this actor is asked to end, so that its call can end.
@@ -137,7 +177,8 @@ impl Messenger {
         let target = self.target(to)?;
         let _waiting = self.wait_for(&target, "request")?;
         let (reply, answer) = oneshot::channel();
-        target.deliver(Envelope::Request { from: Some(self.entry.id), data, reply })?;
+        let number = target.next_request();
+        self.inner.deliver(&target, Envelope::Request { from: Some(self.entry.id), number, data, reply })?;
         let limit = self.entry.limits().host_deadline;
         tokio::select! {
             biased;
@@ -191,7 +232,7 @@ impl Messenger {
         let ends = Channel { opener: self.entry.id, acceptor: target.id };
         self.inner.channels.open.insert(channel.clone(), ends);
         let offered = OfferGuard { channels: &self.inner.channels, channel: Some(channel.clone()) };
-        target.deliver(offer)?;
+        self.inner.deliver(&target, offer)?;
         let limit = self.entry.limits().host_deadline;
         let answer = tokio::select! {
             biased;
@@ -203,11 +244,8 @@ impl Messenger {
         match answer {
             (true, first) => {
                 if let Some(data) = first {
-                    self.entry.deliver(Envelope::ChannelMessage {
-                        from: target.id,
-                        channel: channel.clone(),
-                        data,
-                    })?;
+                    let (from, channel) = (target.id, channel.clone());
+                    self.inner.deliver(&self.entry, Envelope::ChannelMessage { from, channel, data })?;
                 }
                 offered.keep();
                 Ok(channel)
@@ -232,7 +270,8 @@ impl Messenger {
         self.check_size(&data)?;
         let other = self.other_end(channel)?;
         let target = self.inner.find(other).ok_or(ActorError::UnknownActor { id: other })?;
-        target.deliver(Envelope::ChannelMessage { from: self.entry.id, channel: channel.to_owned(), data })
+        let (from, channel) = (self.entry.id, channel.to_owned());
+        self.inner.deliver(&target, Envelope::ChannelMessage { from, channel, data })
     }
 
     pub(crate) fn close_channel(&self, channel: &str) -> Result<(), ActorError> {
@@ -240,8 +279,8 @@ impl Messenger {
         self.inner.channels.open.remove(channel);
         if let Some(target) = self.inner.find(other) {
             // The other side need not care to hear of it.
-            let _ =
-                target.deliver(Envelope::ChannelClose { from: self.entry.id, channel: channel.to_owned() });
+            let (from, channel) = (self.entry.id, channel.to_owned());
+            let _ = self.inner.deliver(&target, Envelope::ChannelClose { from, channel });
         }
         Ok(())
     }

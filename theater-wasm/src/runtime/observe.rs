@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use theater_chain::{ChainStore, Lsn, Poisoned};
 use theater_core::event::payload::Origin;
 use theater_core::{ActorId, Bytes, ExitReason, Incarnation};
 use tokio::sync::broadcast;
@@ -59,10 +60,15 @@ pub enum LifecycleKind {
 
 /// Events of a runtime, from the moment of [`WasmRuntime::watch`](crate::WasmRuntime::watch) on.
 ///
-/// The queue is bounded. A watcher that is too slow loses the oldest events, is told how many, and harms nobody else.
+/// What it gives is durable, as far as the chain store promises: nothing of it can be lost afterwards. The queue is bounded. A watcher
+/// that is too slow loses the oldest events, is told how many, and harms nobody else.
 #[derive(Debug)]
 pub struct LifecycleStream {
-    receiver: broadcast::Receiver<LifecycleEvent>,
+    receiver: broadcast::Receiver<(Lsn, LifecycleEvent)>,
+    store: Arc<dyn ChainStore>,
+    /// Taken from the queue, and not known to be durable yet.
+    held: Option<(Lsn, LifecycleEvent)>,
+    failed: bool,
 }
 
 /// One item of a [`LifecycleStream`].
@@ -73,28 +79,62 @@ pub enum Watched {
     Event(LifecycleEvent),
     /// This many events were lost because the watcher was too slow.
     Gap(u64),
+    /// The chain store has failed: nobody knows whether what happened since is kept. The last item.
+    StoreFailed(Poisoned),
 }
 
 impl LifecycleStream {
-    pub(super) fn new(receiver: broadcast::Receiver<LifecycleEvent>) -> Self {
-        Self { receiver }
+    pub(super) fn new(
+        receiver: broadcast::Receiver<(Lsn, LifecycleEvent)>,
+        store: Arc<dyn ChainStore>,
+    ) -> Self {
+        Self { receiver, store, held: None, failed: false }
     }
 
     /// The next event, or `None` when the runtime is gone. Cancel-safe.
     pub async fn next(&mut self) -> Option<Watched> {
-        match self.receiver.recv().await {
-            Ok(event) => Some(Watched::Event(event)),
-            Err(broadcast::error::RecvError::Lagged(lost)) => Some(Watched::Gap(lost)),
-            Err(broadcast::error::RecvError::Closed) => None,
+        if self.failed {
+            return None;
+        }
+        if self.held.is_none() {
+            match self.receiver.recv().await {
+                Ok(event) => self.held = Some(event),
+                Err(broadcast::error::RecvError::Lagged(lost)) => return Some(Watched::Gap(lost)),
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+        let lsn = self.held.as_ref().map(|(lsn, _)| *lsn)?;
+        let durable = self.store.until_durable(lsn).await;
+        self.settle(durable)
+    }
+
+    /// The next event if there is one already that is durable.
+    pub fn try_next(&mut self) -> Option<Watched> {
+        if self.failed {
+            return None;
+        }
+        if self.held.is_none() {
+            match self.receiver.try_recv() {
+                Ok(event) => self.held = Some(event),
+                Err(broadcast::error::TryRecvError::Lagged(lost)) => return Some(Watched::Gap(lost)),
+                Err(_) => return None,
+            }
+        }
+        let lsn = self.held.as_ref().map(|(lsn, _)| *lsn)?;
+        match self.store.durable() {
+            Ok(durable) if durable < lsn => None,
+            durable => self.settle(durable.map(drop)),
         }
     }
 
-    /// The next event if there is one already.
-    pub fn try_next(&mut self) -> Option<Watched> {
-        match self.receiver.try_recv() {
-            Ok(event) => Some(Watched::Event(event)),
-            Err(broadcast::error::TryRecvError::Lagged(lost)) => Some(Watched::Gap(lost)),
-            Err(_) => None,
-        }
+    fn settle(&mut self, durable: Result<(), Poisoned>) -> Option<Watched> {
+        let (_, event) = self.held.take()?;
+        Some(match durable {
+            Ok(()) => Watched::Event(event),
+            Err(failed) => {
+                self.failed = true;
+                Watched::StoreFailed(failed)
+            }
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use theater_core::event::payload::{Genesis, encode};
+use theater_core::event::payload::{Genesis, Placement, encode};
 use theater_core::{
     ActorError, ActorInfo, AutoShutdown, Bytes, ChildSpec, ExitReason, HandlerKind, LimitError,
     LoadedManifest, Manifest, ManifestError, ManifestErrorKind, RestartFrom, SpawnRequest, StartFrom,
@@ -18,18 +18,34 @@ use crate::component::PreparedComponent;
 
 /// What an actor is among its siblings.
 struct Place {
+    manifest: String,
     child_id: Option<Arc<str>>,
     child_spec: ChildSpec,
 }
 
 /// What a manifest refers to, fetched and checked.
+#[derive(Debug)]
 pub(super) struct Resolved {
-    loaded: LoadedManifest,
-    component: Option<PreparedComponent>,
+    pub(super) loaded: LoadedManifest,
+    pub(super) component: Option<PreparedComponent>,
     /// Empty for a pure supervisor.
     component_digest: String,
     initial: Option<Bytes>,
-    snapshot: Option<Bytes>,
+    pub(super) snapshot: Option<Bytes>,
+}
+
+impl Resolved {
+    pub(super) fn manifest(&self) -> &Manifest {
+        &self.loaded.manifest
+    }
+
+    pub(super) fn component(&self) -> Option<&PreparedComponent> {
+        self.component.as_ref()
+    }
+
+    pub(super) fn component_digest(&self) -> &str {
+        &self.component_digest
+    }
 }
 
 impl Inner {
@@ -41,6 +57,9 @@ impl Inner {
         };
         // Refused before anything is fetched; checked again when the child takes its place.
         self.check_room(parent.as_ref())?;
+        if let Some(prepared) = self.take_prepared(&request)? {
+            return self.spawn_revived(parent, *prepared, request.child_spec).await;
+        }
         let loaded = theater_core::load(&*self.source, &request.manifest).await?;
         let resolved = self.resolve(loaded).await?;
         let child_spec = request.child_spec.unwrap_or_else(|| resolved.loaded.manifest.spawned_spec());
@@ -50,9 +69,14 @@ impl Inner {
         let first = first_start(&resolved, request.start)?;
         // A reference that carries its manifest is a declared child's, and its name the id.
         let child_id = request.manifest.loaded().map(|_| request.manifest.as_str().into());
-        let entry = self.create(parent, resolved, Place { child_id, child_spec }, first.clone())?;
+        let entry = self.create(
+            parent,
+            resolved,
+            Place { manifest: request.manifest.as_str().to_owned(), child_id, child_spec },
+            first.clone(),
+        )?;
         let _turn = entry.starts.lock().await;
-        let guard = Unregister { inner: self, entry: Some(Arc::clone(&entry)) };
+        let guard = Unregister::new(self, &entry);
         self.start_life(&entry, first).await?;
         guard.keep();
         Ok(entry.info())
@@ -73,7 +97,11 @@ impl Inner {
     }
 
     /// Begins a life and waits until it runs. If this future is dropped first, the life is killed.
-    async fn start_life(self: &Arc<Self>, entry: &Arc<Entry>, start: Start) -> Result<(), ActorError> {
+    pub(super) async fn start_life(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        start: Start,
+    ) -> Result<(), ActorError> {
         let (started, wait) = oneshot::channel();
         let control = self.begin_life(entry, start, started)?;
         let guard = KillOnDrop(Some(Arc::clone(&control)));
@@ -182,6 +210,11 @@ impl Inner {
             manifest: manifest_digest(&resolved.loaded),
             parent: parent.as_ref().map(|parent| parent.chain.anchor()),
             runtime: concat!("theater-wasm ", env!("CARGO_PKG_VERSION")).to_owned(),
+            placement: Some(Placement {
+                manifest: as_child.manifest,
+                child_id: as_child.child_id.as_deref().map(str::to_owned),
+                child_spec: as_child.child_spec,
+            }),
         };
         let chain = ChainLog::create(id, Arc::clone(&self.store), encode(&genesis), self.now())
             .map_err(|error| ActorError::Chain { id, source: Arc::new(error) })?;
@@ -241,13 +274,17 @@ pub(super) enum Untaken {
 }
 
 /// A first start that failed leaves no record.
-struct Unregister<'a> {
+pub(super) struct Unregister<'a> {
     inner: &'a Arc<Inner>,
     entry: Option<Arc<Entry>>,
 }
 
-impl Unregister<'_> {
-    fn keep(mut self) {
+impl<'a> Unregister<'a> {
+    pub(super) fn new(inner: &'a Arc<Inner>, entry: &Arc<Entry>) -> Self {
+        Self { inner, entry: Some(Arc::clone(entry)) }
+    }
+
+    pub(super) fn keep(mut self) {
         self.entry = None;
     }
 }

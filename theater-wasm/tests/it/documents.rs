@@ -77,4 +77,24 @@ fn the_python_verifier_of_the_format_page_agrees_with_ours() {
     let refused = run(&bad);
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("line 2: event hash"));
+
+    // Pruned as the chain says, and pruned further than that.
+    let pruned = theater_core::event::payload::Pruned { before: 2, events: 1, bytes: 3 };
+    let mut events = events.to_vec();
+    let pruned = theater_core::event::payload::encode(&pruned);
+    events
+        .extend([chain.append(EventKind::LOG, "two".into(), 4), chain.append(EventKind::PRUNED, pruned, 5)]);
+    let export = |events: &[theater_core::ChainEvent], file| {
+        let mut export = Vec::new();
+        theater_chain::jsonl::write_events(&mut export, actor, events).unwrap();
+        std::fs::write(file, export).unwrap();
+    };
+    events[1].payload = Vec::new().into();
+    export(&events, &good);
+    assert_eq!(String::from_utf8_lossy(&run(&good).stdout).trim(), "verified: 1 actors, 5 events");
+    events[3].payload = Vec::new().into();
+    export(&events, &bad);
+    let refused = run(&bad);
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("line 4: payload missing"));
 }

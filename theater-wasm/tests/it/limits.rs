@@ -64,10 +64,13 @@ async fn a_reply_above_the_message_limit_ends_whoever_gave_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_above_its_limit_ends_whoever_it_is_about() {
+async fn an_event_above_its_limit_ends_whoever_it_is_about_and_a_message_is_refused() {
     let runtime = runtime();
     let worker = root(&runtime, "worker-small-events.toml").await;
     let error = runtime.request(worker, vec![b'x'; 20_000]).await.unwrap_err();
+    assert!(matches!(error, ActorError::Limit(LimitError::Event { limit: 16_384, .. })), "{error}");
+    assert_eq!(ask(&runtime, worker, "total").await, "0", "the receiver notices nothing");
+    let error = runtime.request(worker, "reply 20000").await.unwrap_err();
     assert!(
         matches!(error, ActorError::Ended { reason: ExitReason::EventTooLarge { limit: 16_384, .. }, .. }),
         "{error}"
@@ -134,5 +137,39 @@ async fn a_tree_that_is_too_deep_gets_a_typed_refusal() {
     }
     let answer = ask(&runtime, parent, "spawn worker.toml").await;
     assert_eq!(answer, "error: Actor error: supervision tree too deep: at most 3 levels");
+    runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_is_as_long_as_it_may_be_takes_no_more_messages_and_loses_none() {
+    let manifest = "name = \"app\"\ncomponent = \"worker.wasm\"\nhandlers = [{ type = \"message-server\" }]\n\
+        [chain]\nwarn_events = 100\nmax_events = 110\n";
+    let runtime = crate::tree::app(manifest);
+    let worker = root(&runtime, "app.toml").await;
+    let mut added = 0;
+    let error = loop {
+        match runtime.request(worker, "add 1").await {
+            Ok(_) => added += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(
+        matches!(error, ActorError::Limit(LimitError::ChainEvents { length: 110, limit: 110 })),
+        "{error}"
+    );
+    let state = crate::support::state(&runtime, worker).await.expect("a state");
+    assert!(state.starts_with(&format!("total={added}\n")), "{state} after {added}");
+    assert_eq!(added, 53, "genesis, start, init and its return, and two events for each request");
+    runtime.shutdown().await;
+
+    let bytes = manifest.replace("warn_events = 100\nmax_events = 110", "max_bytes = \"4KiB\"");
+    let runtime = crate::tree::app(&bytes);
+    let worker = root(&runtime, "app.toml").await;
+    let error = loop {
+        if let Err(error) = runtime.send(worker, "add 1").await {
+            break error;
+        }
+    };
+    assert!(matches!(error, ActorError::Limit(LimitError::ChainBytes { limit: 4_096, .. })), "{error}");
     runtime.shutdown().await;
 }

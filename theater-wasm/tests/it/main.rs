@@ -12,6 +12,7 @@ mod limits;
 mod liveness;
 mod messages;
 mod refusals;
+mod revive;
 mod seed;
 mod sources;
 mod storm;

@@ -68,7 +68,7 @@ pub(crate) async fn incarnation(runtime: &WasmRuntime, id: ActorId) -> u64 {
 pub(crate) async fn verify_chains(runtime: &WasmRuntime) -> u64 {
     let store = runtime.chain_store();
     let mut export = Vec::new();
-    for chain in store.chains().await {
+    for chain in store.chains().await.expect("a list in memory") {
         let events = store.read(chain, EventRange::ALL).await.expect("it is there");
         let actor = jsonl::actor_of(&events[0]).expect("a genesis event");
         jsonl::write_events(&mut export, actor, &events).expect("memory takes it");

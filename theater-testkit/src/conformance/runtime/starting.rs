@@ -186,3 +186,22 @@ pub(super) async fn an_ended_actor_can_be_started_again(it: Subject) -> Verdict 
     ensure_eq!(it.state(child).await?.as_deref(), Some(&b"it works"[..]), "the state of the next life");
     Ok(())
 }
+
+/// Only a runtime that keeps chains longer than it lives knows actors that had been running before, and none of these had.
+pub(super) async fn who_did_not_run_before_is_not_brought_back(it: Subject) -> Verdict {
+    let root = it.root().await?;
+    let child = it.child(root).await?;
+    for id in [ActorId::from_parts(7, [7; 10]), child] {
+        let request = it.request(Some(root), "child").revive(id);
+        match it.runtime.spawn(request).await {
+            Err(ActorError::UnknownActor { id: unknown }) => ensure_eq!(unknown, id, "who is unknown"),
+            other => {
+                return Err(
+                    format!("bringing back who did not run before: {other:?}, not UnknownActor").into()
+                );
+            }
+        }
+    }
+    ensure_eq!(it.runtime.children(root).await?.len(), 1, "the children afterwards");
+    Ok(())
+}

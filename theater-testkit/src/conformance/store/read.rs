@@ -4,17 +4,17 @@ use theater_chain::{Chain, ChainStore, ReadError, verify};
 use theater_core::{Bytes, EventKind, EventRange};
 
 use super::writer::{Writer, same_events};
-use super::{Store, Verdict, same};
+use super::{Store, Verdict, same, told};
 
 pub(super) async fn a_new_store_has_no_chains(store: Store) -> Verdict {
-    same("the chains", &store.chains().await, &Vec::new())?;
+    same("the chains", &store.chains().await.map_err(told)?, &Vec::new())?;
     unknown(&*store).await
 }
 
 /// What a store says of a chain that it does not have.
 async fn unknown(store: &dyn ChainStore) -> Verdict {
     let chain = Writer::new("unknown").id();
-    same("the head of an unknown chain", &store.head(chain).await, &None)?;
+    same("the head of an unknown chain", &store.head(chain).await.map_err(told)?, &None)?;
     for range in [EventRange::ALL, EventRange { from: 0, limit: 0 }, EventRange { from: 7, limit: 1 }] {
         let read = store.read(chain, range).await;
         same("reading an unknown chain", &read, &Err(ReadError::UnknownChain { chain }))?;
@@ -108,7 +108,7 @@ pub(super) async fn chains_are_listed_in_the_order_of_their_creation(store: Stor
         }
         created.push(writer.id());
     }
-    same("the chains", &store.chains().await, &created)
+    same("the chains", &store.chains().await.map_err(told)?, &created)
 }
 
 pub(super) async fn chains_are_independent(store: Store) -> Verdict {
@@ -126,5 +126,5 @@ pub(super) async fn chains_are_independent(store: Store) -> Verdict {
     for writer in &writers {
         writer.check(&*store).await?;
     }
-    same("the number of chains", &store.chains().await.len(), &writers.len())
+    same("the number of chains", &store.chains().await.map_err(told)?.len(), &writers.len())
 }

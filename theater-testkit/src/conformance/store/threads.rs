@@ -7,7 +7,7 @@ use theater_core::{Bytes, ChainEvent, EventKind, EventRange};
 use tokio::task::spawn_blocking;
 
 use super::writer::{Writer, same_events};
-use super::{Store, Verdict, right, same};
+use super::{Store, Verdict, right, same, told};
 
 /// Threads that write at once.
 const WRITERS: usize = 4;
@@ -121,7 +121,7 @@ pub(super) async fn writers_of_different_chains_never_conflict(store: Store) -> 
     for writer in &writers {
         writer.check(&*store).await?;
     }
-    same("the number of chains", &store.chains().await.len(), &WRITERS)
+    same("the number of chains", &store.chains().await.map_err(told)?.len(), &WRITERS)
 }
 
 pub(super) async fn one_of_many_creators_wins(store: Store) -> Verdict {
@@ -144,7 +144,7 @@ pub(super) async fn one_of_many_creators_wins(store: Store) -> Verdict {
         }
         writer.check(&*store).await?;
     }
-    same("the number of chains", &store.chains().await.len(), &50)
+    same("the number of chains", &store.chains().await.map_err(told)?.len(), &50)
 }
 
 /// Whoever reads while others write sees the chain as it was at some moment, and never an earlier moment than before.
@@ -155,7 +155,7 @@ pub(super) async fn readers_see_a_chain_that_only_grows(store: Store) -> Verdict
     let thread = spawn_blocking(move || writer.append_some(&*writing, 3_000).map(|()| writer));
     let mut seen: Vec<ChainEvent> = Vec::new();
     while !thread.is_finished() {
-        let head = store.head(id).await.ok_or("the chain is gone")?;
+        let head = store.head(id).await.map_err(told)?.ok_or("the chain is gone")?;
         let read = store.read(id, EventRange::ALL).await.map_err(|error| format!("read: {error}"))?;
         let length = read.len() as u64;
         right(length >= head.length, || {

@@ -3,7 +3,7 @@
 use theater_chain::{Chain, ChainStore, Head};
 use theater_core::{Bytes, ChainEvent, ChainId, EventKind, EventRange};
 
-use super::{Verdict, right, same};
+use super::{Verdict, right, same, told};
 
 /// Writes a chain and remembers what it wrote.
 pub(super) struct Writer {
@@ -72,7 +72,7 @@ impl Writer {
     pub(super) async fn check(&self, store: &dyn ChainStore) -> Verdict {
         let read = store.read(self.id(), EventRange::ALL).await.map_err(|error| format!("read: {error}"))?;
         same_events(&read, &self.written)?;
-        same("the head", &store.head(self.id()).await, &Some(self.head()))
+        same("the head", &store.head(self.id()).await.map_err(told)?, &Some(self.head()))
     }
 }
 

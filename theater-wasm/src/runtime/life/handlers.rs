@@ -3,23 +3,33 @@
 use theater_core::event::payload;
 use theater_core::{ActorError, Bytes, ChildNotice, EventKind, ExitReason};
 
-use super::Running;
+use super::{NO_CALL, Running};
 use crate::component::{Answer, ChannelAccept, NewState, WitActorError, WitErrorType};
-use crate::runtime::mailbox::Envelope;
+use crate::runtime::mailbox::{Delivered, Envelope};
 
 impl Running<'_> {
-    pub(super) async fn handle(&mut self, envelope: Envelope) -> Result<(), ExitReason> {
+    pub(super) async fn handle(&mut self, message: Delivered) -> Result<(), ExitReason> {
+        let Delivered { call, envelope, begun } = message;
+        self.begin(call);
+        self.life.room().await?;
+        if let Some(script) = begun {
+            self.ready().await?;
+            let instance = self.instance.as_mut().expect("made above");
+            instance.store.data_mut().follow(*script);
+        }
         match envelope {
-            Envelope::Send { from, data } => self.handle_send(from, &data).await,
-            Envelope::Request { from, data, reply } => {
-                let Some(number) = self.life.entry.open_request(reply) else { return Ok(()) };
+            Envelope::Send { data, .. } => self.handle_send(&data).await,
+            Envelope::Request { number, data, reply, .. } => {
+                if let Err(refusal) = self.life.entry.open_request(number, reply) {
+                    return self.unhandled(refusal).await;
+                }
                 self.life.entry.set_handling(Some(number));
-                let handled = self.handle_request(number, from, &data).await;
+                let handled = self.handle_request(number, &data).await;
                 self.life.entry.set_handling(None);
                 handled
             }
-            Envelope::ChannelOpen { from, channel, data, reply } => {
-                let accepted = self.handle_channel_open(from, &channel, &data).await;
+            Envelope::ChannelOpen { channel, data, reply, .. } => {
+                let accepted = self.handle_channel_open(&channel, &data).await;
                 // Whoever offered may have given up; a life that ends here says why.
                 let _ = reply.send(match &accepted {
                     Ok(accepted) => Ok(accepted.clone()),
@@ -27,33 +37,36 @@ impl Running<'_> {
                 });
                 accepted.map(drop)
             }
-            Envelope::ChannelMessage { from, channel, data } => {
-                self.handle_channel_message(from, &channel, &data).await
+            Envelope::ChannelMessage { channel, data, .. } => {
+                self.handle_channel_message(&channel, &data).await
             }
-            Envelope::ChannelClose { from, channel } => self.handle_channel_close(from, &channel).await,
+            Envelope::ChannelClose { channel, .. } => self.handle_channel_close(&channel).await,
         }
     }
 
-    async fn handle_send(
-        &mut self,
-        from: Option<theater_core::ActorId>,
-        data: &[u8],
-    ) -> Result<(), ExitReason> {
-        self.record_call("handle-send", from, None, Some(data))?;
+    /// Records that a message was taken from the mailbox and is not handled.
+    async fn unhandled(&mut self, refusal: ActorError) -> Result<(), ExitReason> {
+        let call = self.life.current_call();
+        let record = payload::Return {
+            call,
+            unhandled: true,
+            error: Some(refusal.to_string().into()),
+            ..payload::Return::default()
+        };
+        self.life.record(EventKind::RETURN, payload::encode(&record)).await?;
+        self.begin(NO_CALL);
+        Ok(())
+    }
+
+    async fn handle_send(&mut self, data: &[u8]) -> Result<(), ExitReason> {
         let Some(function) = self.ready().await?.guest.handle_send else { return Ok(()) };
         let state = self.state.clone();
         let (result,): NewState = self.call(function, (state.as_deref(), (data,))).await?;
-        self.returned(result.map(|(state,)| (state, ())), |()| None).map(drop)
+        self.returned(result.map(|(state,)| (state, ())), |(), _| ()).await.map(drop)
     }
 
-    async fn handle_request(
-        &mut self,
-        number: u64,
-        from: Option<theater_core::ActorId>,
-        data: &[u8],
-    ) -> Result<(), ExitReason> {
+    async fn handle_request(&mut self, number: u64, data: &[u8]) -> Result<(), ExitReason> {
         let id = crate::runtime::messages::request_id(number);
-        self.record_call("handle-request", from, Some(&id), Some(data))?;
         let Some(function) = self.ready().await?.guest.handle_request else { return Ok(()) };
         let state = self.state.clone();
         let (result,): Answer<Option<Vec<u8>>> = self.call(function, (state.as_deref(), (&id, data))).await?;
@@ -64,7 +77,9 @@ impl Running<'_> {
             return Err(ExitReason::MessageTooLarge { size: answer.len() as u64, limit });
         }
         let result = result.map(|(state, (answer,))| (state, answer));
-        let reply = match self.returned(result, |answer| answer.as_deref())? {
+        let recorded = self
+            .returned(result, |answer: &Option<Vec<u8>>, record| record.data = answer.as_deref().map(bytes));
+        let reply = match recorded.await? {
             Ok(Some(answer)) => Ok(Bytes::from(answer)),
             // Answered later, or already.
             Ok(None) => return Ok(()),
@@ -79,45 +94,36 @@ impl Running<'_> {
 
     async fn handle_channel_open(
         &mut self,
-        from: theater_core::ActorId,
         channel: &str,
         data: &[u8],
     ) -> Result<(bool, Option<Bytes>), ExitReason> {
-        self.record_call("handle-channel-open", Some(from), Some(channel), Some(data))?;
         let Some(function) = self.ready().await?.guest.handle_channel_open else { return Ok((false, None)) };
         let state = self.state.clone();
         let (result,): Answer<ChannelAccept> =
             self.call(function, (state.as_deref(), (channel, data))).await?;
         let result = result.map(|(state, (accept,))| (state, accept));
-        Ok(match self.returned(result, |accept| accept.message.as_deref())? {
+        let recorded = self.returned(result, |accept: &ChannelAccept, record| {
+            record.accepted = Some(accept.accepted);
+            record.data = accept.message.as_deref().map(bytes);
+        });
+        Ok(match recorded.await? {
             Ok(accept) => (accept.accepted, accept.message.map(Bytes::from)),
             Err(_) => (false, None),
         })
     }
 
-    async fn handle_channel_message(
-        &mut self,
-        from: theater_core::ActorId,
-        channel: &str,
-        data: &[u8],
-    ) -> Result<(), ExitReason> {
-        self.record_call("handle-channel-message", Some(from), Some(channel), Some(data))?;
+    async fn handle_channel_message(&mut self, channel: &str, data: &[u8]) -> Result<(), ExitReason> {
         let Some(function) = self.ready().await?.guest.handle_channel_message else { return Ok(()) };
         let state = self.state.clone();
         let (result,): NewState = self.call(function, (state.as_deref(), (channel, data))).await?;
-        self.returned(result.map(|(state,)| (state, ())), |()| None).map(drop)
+        self.returned(result.map(|(state,)| (state, ())), |(), _| ()).await.map(drop)
     }
 
-    async fn handle_channel_close(
-        &mut self,
-        from: theater_core::ActorId,
-        channel: &str,
-    ) -> Result<(), ExitReason> {
-        self.record_call("handle-channel-close", Some(from), Some(channel), None)?;
+    async fn handle_channel_close(&mut self, channel: &str) -> Result<(), ExitReason> {
         let Some(function) = self.ready().await?.guest.handle_channel_close else { return Ok(()) };
         let state = self.state.clone();
         let (result,): NewState = self.call(function, (state.as_deref(), (channel,))).await?;
-        self.returned(result.map(|(state,)| (state, ())), |()| None).map(drop)
+        self.returned(result.map(|(state,)| (state, ())), |(), _| ()).await.map(drop)
     }
 
     /// Tells the guest about a child, where it wants to know. Whatever the callback does, the actor goes on with the
@@ -128,12 +134,16 @@ impl Running<'_> {
             return Err(reason);
         }
         self.instance = None;
-        let payload = payload::encode(&payload::Return {
+        let Some(call) = self.life.current_call() else { return Ok(()) };
+        let record = payload::Return {
+            call: Some(call),
             error: Some(reason.to_string().into()),
-            data: None,
             state_len: self.state.as_ref().map(|state| state.len() as u64),
-        });
-        self.life.record(EventKind::RETURN, payload)
+            ..payload::Return::default()
+        };
+        self.life.record(EventKind::RETURN, payload::encode(&record)).await?;
+        self.begin(NO_CALL);
+        Ok(())
     }
 
     async fn call_handler(&mut self, notice: &ChildNotice) -> Result<(), ExitReason> {
@@ -143,27 +153,32 @@ impl Running<'_> {
         let result = match &notice.reason {
             ExitReason::Completed { data } => {
                 let Some(function) = guest.handle_child_exit else { return Ok(()) };
-                self.record_call("handle-child-exit", None, Some(&child), data.as_deref())?;
+                self.begin_call("handle-child-exit", Some(&child), data.as_deref(), None).await?;
                 let (result,): NewState =
                     self.call(function, (state.as_deref(), (&*child, data.as_deref()))).await?;
                 result
             }
-            ExitReason::Stopped | ExitReason::Killed | ExitReason::ParentStopped => {
+            ExitReason::Stopped
+            | ExitReason::Killed
+            | ExitReason::ParentStopped
+            | ExitReason::RuntimeEnded => {
                 let Some(function) = guest.handle_child_external_stop else { return Ok(()) };
-                self.record_call("handle-child-external-stop", None, Some(&child), None)?;
+                self.begin_call("handle-child-external-stop", Some(&child), None, None).await?;
                 let (result,): NewState = self.call(function, (state.as_deref(), (&*child,))).await?;
                 result
             }
             reason => {
                 let Some(function) = guest.handle_child_error else { return Ok(()) };
                 let text = reason.to_string();
-                self.record_call("handle-child-error", None, Some(&child), Some(text.as_bytes()))?;
-                let error = WitActorError { error_type: error_type(reason), data: Some(text.into_bytes()) };
+                let error_type = error_type(reason);
+                let named = Some(error_type_name(error_type));
+                self.begin_call("handle-child-error", Some(&child), Some(text.as_bytes()), named).await?;
+                let error = WitActorError { error_type, data: Some(text.into_bytes()) };
                 let (result,): NewState = self.call(function, (state.as_deref(), (&*child, error))).await?;
                 result
             }
         };
-        self.returned(result.map(|(state,)| (state, ())), |()| None).map(drop)
+        self.returned(result.map(|(state,)| (state, ())), |(), _| ()).await.map(drop)
     }
 }
 
@@ -173,4 +188,16 @@ fn error_type(reason: &ExitReason) -> WitErrorType {
         ExitReason::TimedOut { .. } => WitErrorType::OperationTimeout,
         _ => WitErrorType::Internal,
     }
+}
+
+/// As the WIT package calls it.
+pub(in crate::runtime) fn error_type_name(error_type: WitErrorType) -> &'static str {
+    match error_type {
+        WitErrorType::OperationTimeout => "operation-timeout",
+        _ => "internal",
+    }
+}
+
+fn bytes(data: &[u8]) -> std::borrow::Cow<'_, serde_bytes::Bytes> {
+    std::borrow::Cow::Borrowed(serde_bytes::Bytes::new(data))
 }
