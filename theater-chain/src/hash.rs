@@ -8,6 +8,9 @@ use theater_core::{ChainId, EventHash, EventHeader, EventKind, PayloadHash};
 /// The format version that this crate writes, and the only one that it reads.
 pub const VERSION: u8 = 1;
 
+/// The highest position that an event can have in its chain. So far no chain comes, and whoever counts on from there still can.
+pub const MAX_SEQ: u64 = u64::MAX >> 1;
+
 /// The length of an encoded header: exactly two BLAKE3 blocks.
 pub const HEADER_LEN: usize = 128;
 
@@ -75,12 +78,19 @@ pub enum HeaderError {
         /// The flags.
         flags: u8,
     },
+    /// Stands where no chain gets to, and so close to the end of the numbers that nothing could be counted from there.
+    #[error("position {seq} in the chain, no event is above {MAX_SEQ}")]
+    Position {
+        /// The position.
+        seq: u64,
+    },
 }
 
 /// Reads the 128 bytes of a header.
 ///
 /// # Errors
-/// On a version or flag that this version does not know: it could mean anything, so nothing of it is believed.
+/// On a version or flag that this version does not know: it could mean anything, so nothing of it is believed. On a position above
+/// [`MAX_SEQ`].
 pub fn decode_header(bytes: &[u8; HEADER_LEN]) -> Result<EventHeader, HeaderError> {
     let header = EventHeader {
         version: bytes[0],
@@ -95,6 +105,9 @@ pub fn decode_header(bytes: &[u8; HEADER_LEN]) -> Result<EventHeader, HeaderErro
         payload_hash: PayloadHash(part(bytes, 96)),
     };
     check_supported(&header)?;
+    if header.seq > MAX_SEQ {
+        return Err(HeaderError::Position { seq: header.seq });
+    }
     Ok(header)
 }
 
@@ -232,5 +245,8 @@ mod tests {
         bytes[0] = 1;
         bytes[1] = 1;
         assert_eq!(decode_header(&bytes), Err(HeaderError::Flags { flags: 1 }));
+        (bytes[1], bytes[15]) = (0, 0x80);
+        let seq = u64::from_le_bytes(part(&bytes, 8));
+        assert_eq!(decode_header(&bytes), Err(HeaderError::Position { seq }));
     }
 }

@@ -12,6 +12,7 @@ use crate::chain::Head;
 use crate::flaw::{self, Flaw};
 use crate::segment::SegmentHeader;
 use crate::segment::index::{Broken, ChainSlots, SegmentIndex};
+use crate::segment::record::MAX_LSN;
 use crate::segment::scan::{Extent, Found};
 use crate::segment::{header, salvage};
 use crate::store::Damage;
@@ -114,8 +115,7 @@ pub(super) fn load_segment(vfs: &dyn Vfs, name: String, last: bool) -> Result<Lo
     let mut start = [0; header::HEADER_LEN];
     let read = read_full_at(&*file, &mut start, 0).map_err(|error| OpenError::io("read", &path, error))?;
     let header = SegmentHeader::decode(&start[..read]).map_err(|fault| damage(0, None, fault.to_string()))?;
-    // So far nobody comes, and counting on from there stays possible.
-    if header.first_lsn == 0 || header.first_lsn > u64::MAX / 2 || header.epoch == u32::MAX {
+    if header.first_lsn == 0 || header.first_lsn > MAX_LSN || header.epoch == u32::MAX {
         let what = format!("no segment has the position {} or the term {}", header.first_lsn, header.epoch);
         return Err(damage(0, None, what));
     }

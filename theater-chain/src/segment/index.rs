@@ -5,7 +5,10 @@
 use rustc_hash::FxHashMap;
 use theater_core::{ChainId, EventHash, PayloadHash};
 
+use crate::hash::MAX_SEQ;
+
 use super::header::{SegmentHeader, part};
+use super::record::MAX_LSN;
 use super::scan::{Extent, Found, Slot, scan};
 
 const MAGIC: [u8; 8] = *b"theatidx";
@@ -108,7 +111,8 @@ impl SegmentIndex {
         self.header_crc == header.crc()
             && self.end == len
             && self.next_lsn >= header.first_lsn
-            && self.next_lsn != u64::MAX
+            && self.next_lsn <= MAX_LSN + 1
+            && self.chains.iter().all(|chain| chain.first_seq <= MAX_SEQ)
             && slots.clone().count() as u64 == self.events
             && slots.clone().all(inside)
     }

@@ -25,6 +25,9 @@ use crate::hash::{self, HEADER_LEN, HeaderError};
 /// Payloads above this length are kept as blobs, 64 KiB.
 pub(crate) const MAX_INLINE: usize = 64 * 1024;
 
+/// The highest position in a store's order. So far nobody comes, and counting on from there stays possible.
+pub(crate) const MAX_LSN: u64 = u64::MAX >> 1;
+
 /// Before the event.
 const PREFIX: usize = 32;
 /// A record without its payload.
@@ -66,6 +69,8 @@ pub(crate) enum RecordFault {
     Checksum,
     #[error("there is no form {form} of a record")]
     Form { form: u8 },
+    #[error("no record has the position {lsn} in the store's order")]
+    Position { lsn: u64 },
     #[error(transparent)]
     Header(#[from] HeaderError),
 }
@@ -196,6 +201,9 @@ pub(crate) fn read(bytes: &[u8], seed: u32) -> Result<(Record<'_>, Prefix), Reco
     let prefix = prefix(bytes)?;
     if checksum_of(bytes, &prefix, seed) != prefix.crc {
         return Err(RecordFault::Checksum);
+    }
+    if let Some(lsn) = [prefix.lsn, prefix.durable].into_iter().find(|lsn| *lsn > MAX_LSN) {
+        return Err(RecordFault::Position { lsn });
     }
     Ok((decode(bytes, &prefix)?, prefix))
 }

@@ -4,7 +4,7 @@
 //! event by its hash, a mark by its seal. From there on checksums are checked again.
 
 use super::header::SegmentHeader;
-use super::record::{self, Form, Prefix, Record};
+use super::record::{self, Form, MAX_LSN, Prefix, Record};
 use super::scan::{Extent, ScanFault, Slot, Step, is_empty, short};
 use crate::hash;
 
@@ -54,7 +54,7 @@ fn resume<'a>(bytes: &'a [u8], header: &SegmentHeader, extent: &mut Extent) -> O
                 // Right where the damage is, an event's own place may be what is damaged. The place of a mark is sealed.
                 let damaged = offset == extent.end && record != Record::Mark;
                 let lsn = if damaged { extent.next_lsn } else { prefix.lsn };
-                if lsn >= extent.next_lsn.saturating_sub(1) {
+                if (extent.next_lsn.saturating_sub(1)..=MAX_LSN).contains(&lsn) {
                     return Some(accept(rest, extent, offset, record, prefix, lsn));
                 }
             }
