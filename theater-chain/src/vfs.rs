@@ -137,11 +137,21 @@ pub(crate) fn read_full_at(file: &dyn VfsFile, into: &mut [u8], offset: u64) -> 
 /// # Errors
 /// What the file says.
 pub(crate) fn read_file(file: &dyn VfsFile) -> io::Result<Vec<u8>> {
-    let len = usize::try_from(file.len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
-    let mut bytes = vec![0; len];
-    let read = read_full_at(file, &mut bytes, 0)?;
-    bytes.truncate(read);
+    let mut bytes = Vec::new();
+    read_file_into(file, &mut bytes)?;
     Ok(bytes)
+}
+
+/// The whole content of a file, in place of what `bytes` has: fresh memory costs more than reading from the page cache.
+///
+/// # Errors
+/// What the file says.
+pub(crate) fn read_file_into(file: &dyn VfsFile, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let len = usize::try_from(file.len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    bytes.resize(len, 0);
+    let read = read_full_at(file, bytes, 0)?;
+    bytes.truncate(read);
+    Ok(())
 }
 
 /// Writes a whole file so that its name never stands for a part of it: under another name first, then renamed.

@@ -55,41 +55,54 @@ pub(crate) struct Broken {
     pub(crate) seq: u64,
 }
 
-impl SegmentIndex {
-    /// Scans a segment, whose header has been read.
+/// Makes an index of the events that somebody reads one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct IndexBuilder {
+    by_chain: FxHashMap<ChainId, usize>,
+    chains: Vec<ChainSlots>,
+    blobs: Vec<PayloadHash>,
+    broken: Option<Broken>,
+}
+
+impl IndexBuilder {
+    /// Adds the next event.
+    pub(crate) fn add(&mut self, found: &Found) {
+        self.blobs.extend(found.blob);
+        let chains = &mut self.chains;
+        let place = *self.by_chain.entry(found.chain).or_insert_with(|| {
+            chains.push(ChainSlots {
+                chain: found.chain,
+                first_seq: found.seq,
+                prev: found.prev,
+                hash: found.prev,
+                epoch: found.epoch,
+                slots: Vec::new(),
+            });
+            chains.len() - 1
+        });
+        let chain = &mut chains[place];
+        let follows = found.seq == chain.first_seq + chain.slots.len() as u64 && found.prev == chain.hash;
+        if !follows && self.broken.is_none() {
+            self.broken = Some(Broken { offset: found.slot.offset, chain: found.chain, seq: found.seq });
+        }
+        (chain.hash, chain.epoch) = (found.hash, found.epoch);
+        chain.slots.push(found.slot);
+    }
+
+    /// The index of a segment that ends here.
     ///
     /// # Errors
     /// The first event that does not follow the one before of its chain.
-    pub(crate) fn of(bytes: &[u8], header: &SegmentHeader) -> Result<(Self, Extent), Broken> {
-        let mut by_chain: FxHashMap<ChainId, usize> = FxHashMap::default();
-        let mut chains: Vec<ChainSlots> = Vec::new();
-        let mut blobs = Vec::new();
-        let mut broken = None;
-        let extent = scan(bytes, header, |found: Found| {
-            blobs.extend(found.blob);
-            let place = *by_chain.entry(found.chain).or_insert_with(|| {
-                chains.push(ChainSlots {
-                    chain: found.chain,
-                    first_seq: found.seq,
-                    prev: found.prev,
-                    hash: found.prev,
-                    epoch: found.epoch,
-                    slots: Vec::new(),
-                });
-                chains.len() - 1
-            });
-            let chain = &mut chains[place];
-            let follows = found.seq == chain.first_seq + chain.slots.len() as u64 && found.prev == chain.hash;
-            if !follows && broken.is_none() {
-                broken = Some(Broken { offset: found.slot.offset, chain: found.chain, seq: found.seq });
-            }
-            (chain.hash, chain.epoch) = (found.hash, found.epoch);
-            chain.slots.push(found.slot);
-        });
-        if let Some(broken) = broken {
+    pub(crate) fn finish(
+        self,
+        bytes: &[u8],
+        header: &SegmentHeader,
+        extent: &Extent,
+    ) -> Result<SegmentIndex, Broken> {
+        if let Some(broken) = self.broken {
             return Err(broken);
         }
-        let index = Self {
+        Ok(SegmentIndex {
             header_crc: header.crc(),
             end: extent.end as u64,
             last_crc: extent.last_crc,
@@ -97,10 +110,21 @@ impl SegmentIndex {
             durable: extent.durable,
             events: extent.events,
             hash: *blake3::hash(&bytes[..extent.end]).as_bytes(),
-            chains,
-            blobs,
-        };
-        Ok((index, extent))
+            chains: self.chains,
+            blobs: self.blobs,
+        })
+    }
+}
+
+impl SegmentIndex {
+    /// Scans a segment, whose header has been read.
+    ///
+    /// # Errors
+    /// The first event that does not follow the one before of its chain.
+    pub(crate) fn of(bytes: &[u8], header: &SegmentHeader) -> Result<(Self, Extent), Broken> {
+        let mut builder = IndexBuilder::default();
+        let extent = scan(bytes, header, |found| builder.add(&found));
+        Ok((builder.finish(bytes, header, &extent)?, extent))
     }
 
     /// Whether it can be of a segment of this length with this header. Nothing that was made up makes a reader take memory for what is not

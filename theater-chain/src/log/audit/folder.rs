@@ -126,10 +126,12 @@ fn look(vfs: &dyn Vfs, files: &Files, progress: &Progress<'_>) -> (Vec<SegmentAu
     let next = AtomicUsize::new(0);
     let done = Mutex::new((Vec::with_capacity(files.segments.len()), Vec::with_capacity(files.blobs.len())));
     let work = || {
+        let mut bytes = Vec::new();
         loop {
             let job = next.fetch_add(1, Ordering::Relaxed);
             if let Some(name) = files.segments.get(job) {
-                let audit = segment::audit(vfs, name, job + 1 == files.segments.len(), progress);
+                let last = job + 1 == files.segments.len();
+                let audit = segment::audit(vfs, name, last, progress, &mut bytes);
                 done.lock().unwrap_or_else(PoisonError::into_inner).0.push(audit);
             } else if let Some(hash) = files.blobs.get(job - files.segments.len()) {
                 let audit = blob::audit(vfs, *hash, progress);

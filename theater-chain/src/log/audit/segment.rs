@@ -12,11 +12,11 @@ use crate::log::open::Cut;
 use crate::log::state::{FOLDER, segment_name, segment_path};
 use crate::segment::Record;
 use crate::segment::header::SegmentHeader;
-use crate::segment::index::{ChainSlots, SegmentIndex};
+use crate::segment::index::{Broken, ChainSlots, IndexBuilder, SegmentIndex};
 use crate::segment::record::{self, Form};
-use crate::segment::scan::Step;
+use crate::segment::scan::{Extent, Step};
 use crate::segment::walk::{Walked, walk};
-use crate::vfs::{Vfs, read_file};
+use crate::vfs::{Vfs, read_file, read_file_into};
 
 /// Bytes after which progress is told.
 const TELL: u64 = 4 << 20;
@@ -83,12 +83,18 @@ impl SegmentAudit {
     }
 }
 
-/// Checks a segment. `last` says that no other follows it.
-pub(super) fn audit(vfs: &dyn Vfs, name: &str, last: bool, progress: &Progress<'_>) -> SegmentAudit {
-    let mut before = look(vfs, name, last, progress);
+/// Checks a segment, which is read into `bytes`. `last` says that no other follows it.
+pub(super) fn audit(
+    vfs: &dyn Vfs,
+    name: &str,
+    last: bool,
+    progress: &Progress<'_>,
+    bytes: &mut Vec<u8>,
+) -> SegmentAudit {
+    let mut before = look(vfs, name, last, progress, bytes);
     // What another process was just writing looks otherwise when it is read again.
     while !before.faults.is_empty() {
-        let again = look(vfs, name, last, &Progress { done: 0.into(), all: 0, tell: &|_, _| () });
+        let again = look(vfs, name, last, &Progress { done: 0.into(), all: 0, tell: &|_, _| () }, bytes);
         if again == before {
             break;
         }
@@ -97,7 +103,7 @@ pub(super) fn audit(vfs: &dyn Vfs, name: &str, last: bool, progress: &Progress<'
     before
 }
 
-fn look(vfs: &dyn Vfs, name: &str, last: bool, progress: &Progress<'_>) -> SegmentAudit {
+fn look(vfs: &dyn Vfs, name: &str, last: bool, progress: &Progress<'_>, bytes: &mut Vec<u8>) -> SegmentAudit {
     let path = segment_path(name);
     let begins = u64::from_str_radix(name, 16).ok();
     let mut audit = SegmentAudit {
@@ -122,15 +128,13 @@ fn look(vfs: &dyn Vfs, name: &str, last: bool, progress: &Progress<'_>) -> Segme
     // The sidecar first: where it is there, its segment takes no more.
     let sidecar_path = format!("{FOLDER}/{name}.idx");
     let sidecar = vfs.open(&sidecar_path).and_then(|file| read_file(&*file));
-    let bytes = match vfs.open(&path).and_then(|file| read_file(&*file)) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            audit.faults.push(Fault::new(&path, 0, None, begins, format!("it cannot be read: {error}")));
-            return audit;
-        }
-    };
+    if let Err(error) = vfs.open(&path).and_then(|file| read_file_into(&*file, bytes)) {
+        audit.faults.push(Fault::new(&path, 0, None, begins, format!("it cannot be read: {error}")));
+        return audit;
+    }
+    let bytes: &[u8] = bytes;
     audit.bytes = bytes.len() as u64;
-    let header = match SegmentHeader::decode(&bytes) {
+    let header = match SegmentHeader::decode(bytes) {
         Ok(header) if segment_name(header.first_lsn) == name => header,
         Ok(header) => {
             let what = format!("its first event is {}, not what its name says", header.first_lsn);
@@ -145,12 +149,13 @@ fn look(vfs: &dyn Vfs, name: &str, last: bool, progress: &Progress<'_>) -> Segme
         }
     };
     audit.header = Some(header);
-    records(vfs, &mut audit, &bytes, &header, last, progress);
+    let (extent, builder) = records(vfs, &mut audit, bytes, &header, last, progress);
     match sidecar {
         Ok(sidecar) => {
             audit.bytes += sidecar.len() as u64;
             progress.add(sidecar.len() as u64);
-            compare(&mut audit, &sidecar_path, &sidecar, &bytes, &header);
+            let actual = || builder.finish(bytes, &header, &extent);
+            compare(&mut audit, &sidecar_path, &sidecar, bytes.len() as u64, &header, actual);
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => {
@@ -169,8 +174,9 @@ fn records(
     header: &SegmentHeader,
     last: bool,
     progress: &Progress<'_>,
-) {
+) -> (Extent, IndexBuilder) {
     let path = segment_path(&audit.name);
+    let mut builder = IndexBuilder::default();
     let mut chains: FxHashMap<ChainId, usize> = FxHashMap::default();
     let mut bad: Vec<Fault> = Vec::new();
     let mut behind_damage = 0;
@@ -202,6 +208,7 @@ fn records(
             if behind {
                 return;
             }
+            step.found().iter().for_each(|found| builder.add(found));
             if let Some(what) = follow(&mut audit.parts, &mut chains, &step, &mut audit.time_regressions) {
                 faults.push(Fault::new(&path, offset, Some(event.chain_id), Some(step.lsn), what));
             }
@@ -241,6 +248,7 @@ fn records(
             audit.ending = None;
         }
     }
+    (extent, builder)
 }
 
 /// What is wrong with an event as such.
@@ -318,8 +326,15 @@ pub(super) fn goes_on(last: &EventHeader, hash: EventHash, next: &EventHeader) -
     None
 }
 
-/// Compares a sidecar with what is in its segment.
-fn compare(audit: &mut SegmentAudit, path: &str, sidecar: &[u8], bytes: &[u8], header: &SegmentHeader) {
+/// Compares a sidecar with what is in its segment, which has `len` bytes.
+fn compare(
+    audit: &mut SegmentAudit,
+    path: &str,
+    sidecar: &[u8],
+    len: u64,
+    header: &SegmentHeader,
+    actual: impl FnOnce() -> Result<SegmentIndex, Broken>,
+) {
     let mut damaged = |what: String| {
         audit.sidecar = Sidecar::Damaged;
         audit.faults.push(Fault::new(path, 0, None, None, what));
@@ -332,8 +347,8 @@ fn compare(audit: &mut SegmentAudit, path: &str, sidecar: &[u8], bytes: &[u8], h
         audit.stale_sidecar = true;
         return;
     }
-    if index.end != bytes.len() as u64 {
-        let what = format!("the file has {} bytes, and had {}", bytes.len(), index.end);
+    if index.end != len {
+        let what = format!("the file has {len} bytes, and had {}", index.end);
         let (file, at) = (segment_path(&audit.name), audit.end.min(index.end));
         let lsn = audit.ending.map(|ending| ending.next_lsn);
         // Records may be gone without a trace in the segment itself.
@@ -353,8 +368,8 @@ fn compare(audit: &mut SegmentAudit, path: &str, sidecar: &[u8], bytes: &[u8], h
         }
         return;
     }
-    match SegmentIndex::of(bytes, header) {
-        Ok((actual, _)) if actual == index => audit.sidecar = Sidecar::Good,
+    match actual() {
+        Ok(actual) if actual == index => audit.sidecar = Sidecar::Good,
         Ok(_) => damaged("it does not say what is in its segment".to_owned()),
         // The event was named.
         Err(_) => {}
