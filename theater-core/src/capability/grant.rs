@@ -31,6 +31,24 @@ pub enum Grant {
 }
 
 impl Grant {
+    /// What a handler of this kind grants without any settings.
+    #[must_use]
+    pub fn with_defaults(kind: HandlerKind) -> Self {
+        match kind {
+            HandlerKind::Runtime => Self::Runtime,
+            HandlerKind::Supervisor => Self::Supervisor,
+            HandlerKind::MessageServer => Self::MessageServer,
+            HandlerKind::Store => Self::Store,
+            HandlerKind::Timing => Self::Timing(TimingGrant::default()),
+            HandlerKind::Random => Self::Random(RandomGrant::default()),
+            HandlerKind::Environment => Self::Environment(EnvironmentGrant::default()),
+            HandlerKind::Filesystem => Self::Filesystem(FilesystemGrant::default()),
+            HandlerKind::HttpClient => Self::HttpClient(HttpClientGrant::default()),
+            HandlerKind::HttpFramework => Self::HttpFramework,
+            HandlerKind::Process => Self::Process(ProcessGrant::default()),
+        }
+    }
+
     /// The kind of handler that grants it.
     #[must_use]
     pub fn kind(&self) -> HandlerKind {

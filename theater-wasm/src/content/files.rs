@@ -33,10 +33,10 @@ struct Inner {
 }
 
 impl FileContents {
-    /// Opens a folder, which is made if it is not there. All contents, labels and stores together may take `limit` bytes.
+    /// Opens a folder, which is made with the first store if it is not there. All contents, labels and stores together may take `limit` bytes.
     ///
     /// # Errors
-    /// If the folder cannot be read or written.
+    /// If the folder cannot be read.
     pub fn open(root: impl Into<PathBuf>, limit: u64) -> io::Result<Self> {
         let root = root.into();
         let tmp = root.join("tmp");
@@ -44,7 +44,6 @@ impl FileContents {
             // Left by a process that ended while it wrote.
             fs::remove_dir_all(&tmp)?;
         }
-        fs::create_dir_all(&tmp)?;
         let mut used = 0;
         for store in names(&root)?.iter().filter(|name| name.parse::<StoreId>().is_ok()) {
             used += OVERHEAD;
@@ -119,6 +118,7 @@ impl Inner {
 
     /// Writes a file whole.
     fn write(&self, name: &str, to: &Path, bytes: &[&[u8]]) -> Result<(), ContentError> {
+        fs::create_dir_all(self.root.join("tmp"))?;
         let tmp = self.root.join("tmp").join(name);
         let mut file = File::create(&tmp)?;
         for bytes in bytes {

@@ -191,6 +191,7 @@ async fn files_are_there_for_the_next_process_and_damage_is_noticed() {
         contents.put(store, "kept".into(), Some(label.clone())).await.expect("room")
     };
     // A process that ended while it wrote.
+    std::fs::create_dir_all(folder.path().join("tmp")).expect("a folder");
     std::fs::write(folder.path().join("tmp/data"), "half").expect("a file");
     let contents = open();
     assert_eq!(contents.get(store, hash).await.expect("it is there"), "kept");
