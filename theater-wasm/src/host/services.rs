@@ -111,6 +111,6 @@ pub(crate) enum Refusal {
     Content(#[from] ContentError),
     #[error(transparent)]
     Limit(#[from] LimitError),
-    #[error("{count} entries are more than one answer may have, which is {limit}")]
-    TooManyEntries { count: usize, limit: usize },
+    #[error("the list takes {size} bytes, more than limits.message allows, which is {limit}")]
+    LongList { size: u64, limit: u64 },
 }

@@ -18,9 +18,6 @@ pub(crate) fn add_to_linker(linker: &mut wasmtime::component::Linker<ActorStore>
     store::add_to_linker::<ActorStore, wasmtime::component::HasSelf<ActorStore>>(linker, |store| store)
 }
 
-/// Entries of one list: the answer is recorded, so it must fit into an event.
-const MAX_ENTRIES: usize = 8_192;
-
 /// A store that a guest names. What is no id at all is answered like one that nobody has.
 fn store_id(given: &str) -> Result<StoreId, Refusal> {
     given
@@ -36,11 +33,18 @@ fn label(given: &str) -> Result<Label, Refusal> {
     Ok(given.parse()?)
 }
 
-fn listed<T>(entries: Vec<T>, text: impl Fn(&T) -> String) -> Result<Vec<String>, Refusal> {
-    if entries.len() > MAX_ENTRIES {
-        return Err(Refusal::TooManyEntries { count: entries.len(), limit: MAX_ENTRIES });
-    }
-    Ok(entries.iter().map(text).collect())
+/// The answer is recorded, so it must fit into an event: whoever else has the store can make a list as long as there is room.
+fn listed<T>(
+    services: &Services,
+    entries: Vec<T>,
+    text: impl Fn(&T) -> String,
+) -> Result<Vec<String>, Refusal> {
+    /// What an entry takes at most besides its text.
+    const ENTRY: u64 = 8;
+    let entries: Vec<_> = entries.iter().map(text).collect();
+    let size = entries.iter().map(|entry| entry.len() as u64 + ENTRY).sum();
+    let limit = services.content_limit;
+    if size > limit { Err(Refusal::LongList { size, limit }) } else { Ok(entries) }
 }
 
 fn contents(services: &Services) -> &dyn ContentStore {
@@ -228,7 +232,7 @@ impl store::Host for ActorStore {
     async fn list_labels(&mut self, id: String) -> wasmtime::Result<Result<Vec<String>, String>> {
         let subject = subject(&[&id]);
         self.observed(EventKind::STORE_LIST_LABELS, subject, |services| async move {
-            listed(contents(&services).labels(store_id(&id)?).await?, ToString::to_string)
+            listed(&services, contents(&services).labels(store_id(&id)?).await?, ToString::to_string)
         })
         .await
     }
@@ -236,7 +240,8 @@ impl store::Host for ActorStore {
     async fn list_all_content(&mut self, id: String) -> wasmtime::Result<Result<Vec<ContentRef>, String>> {
         let subject = subject(&[&id]);
         let hashes = self.observed(EventKind::STORE_LIST_ALL_CONTENT, subject, |services| async move {
-            listed(contents(&services).contents(store_id(&id)?).await?, |(hash, _)| hash.to_string())
+            let all = contents(&services).contents(store_id(&id)?).await?;
+            listed(&services, all, |(hash, _)| hash.to_string())
         });
         Ok(hashes.await?.map(|hashes| hashes.into_iter().map(reference).collect()))
     }

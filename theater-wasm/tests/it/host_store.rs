@@ -179,6 +179,25 @@ async fn what_is_too_large_is_refused_and_changes_nothing() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_others_made_too_long_is_refused_and_ends_nobody() {
+    let small = format!("{}[limits]\nmessage = 1024\nevent = 4096\n", toolbox(ALL));
+    let manifests = [("toolbox.toml", &*toolbox(ALL)), ("small.toml", &*small)];
+    let runtime = builder(source(&manifests)).build().expect("a runtime");
+    let many = runtime.spawn(SpawnRequest::new(None, "toolbox.toml")).await.expect("it starts").id;
+    let few = runtime.spawn(SpawnRequest::new(None, "small.toml")).await.expect("it starts").id;
+    let store = call(&runtime, many, &["store", "new"]).await;
+    for label in 0..10 {
+        let label = format!("{label}{}", "l".repeat(200));
+        call(&runtime, many, &["store", "store-at-label", &store, &label, &label]).await;
+    }
+    let refused = refusal(&runtime, few, &["store", "list-labels", &store]).await;
+    assert_eq!(refused, "the list takes 2090 bytes, more than limits.message allows, which is 1024");
+    assert_eq!(call(&runtime, few, &["store", "list-all-content", &store]).await.split(',').count(), 10);
+    assert_eq!(call(&runtime, many, &["store", "list-labels", &store]).await.split(',').count(), 10);
+    runtime.kill().await;
+}
+
 #[tokio::test]
 async fn files_are_there_for_the_next_process_and_damage_is_noticed() {
     let folder = tempfile::tempdir().expect("a folder");
