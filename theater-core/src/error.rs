@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actor::ActorId;
+use crate::capability::Refused;
 use crate::exit::ExitReason;
 use crate::manifest::ManifestError;
 
@@ -41,6 +42,9 @@ pub enum ActorError {
     /// The manifest could not be found, read or understood.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// The actor asks for more than its parent has. Nothing was started.
+    #[error(transparent)]
+    NotGranted(#[from] Box<Refused>),
     /// The component cannot run here.
     #[error("component {component}: {kind}")]
     Component {

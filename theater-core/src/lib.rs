@@ -10,6 +10,8 @@
 //! | [`error`] | [`ActorError`] |
 //! | [`event`] | [`ChainEvent`], kinds and payloads |
 //! | [`manifest`], [`source`] | manifests and where they come from |
+//! | [`capability`] | what manifests grant, and that a child has at most what its parent has |
+//! | [`content`] | names of stored contents |
 //! | [`host`] | [`Caller`], [`HostLinker`]: linking host functions to guests |
 //! | [`handle`], [`shutdown`] | [`ActorHandle`], [`ShutdownReceiver`] |
 //! | [`command`] | the command channel in front of any runtime |
@@ -17,7 +19,9 @@
 #![forbid(unsafe_code)]
 
 pub mod actor;
+pub mod capability;
 pub mod command;
+pub mod content;
 pub mod error;
 pub mod event;
 pub mod exit;
@@ -34,6 +38,7 @@ pub use async_trait::async_trait;
 pub use bytes::Bytes;
 
 pub use actor::{ActorId, ActorInfo, ActorStatus, Incarnation};
+pub use capability::{Bound, Capabilities};
 pub use command::{TheaterCommand, command_channel};
 pub use error::{ActorError, ComponentErrorKind, LimitError};
 pub use event::{

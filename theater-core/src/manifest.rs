@@ -122,8 +122,10 @@ impl Manifest {
 pub struct HandlerSpec {
     /// Which.
     pub kind: HandlerKind,
-    /// Its settings, checked for names and types but not interpreted.
+    /// Its settings as they stand there.
     pub config: toml::Table,
+    /// What it grants: the settings, and the defaults of those that are not there.
+    pub grant: crate::capability::Grant,
     /// The line of the manifest, for later errors.
     pub line: u32,
 }

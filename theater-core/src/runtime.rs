@@ -172,6 +172,11 @@ impl ChildNotice {
 /// error. If they fail, or if the future is dropped, nothing is left running. A failed first start leaves no child
 /// record behind; a failed restart leaves the actor ended, with its last good state.
 ///
+/// **Capabilities.** A child asks for at most what its parent has; one that asks for more is refused with
+/// [`NotGranted`](ActorError::NotGranted) before anything of it starts, and leaves nothing. What the embedding program starts is not
+/// bounded. [`Bound::admit`](crate::Bound::admit) decides it for every backend: keep what it returns with the actor, and ask that for
+/// the actor's children.
+///
 /// **Ending.** Every life ends with exactly one [`ExitReason`], recorded on the actor's chain before it is told to
 /// anybody. When a life ends, for whatever reason, the actor's descendants end too: before it where the end was asked for
 /// (latest started first), right after it otherwise. `stop` returns when all that has happened. `Kill` never waits
@@ -204,7 +209,7 @@ pub trait ActorRuntime: fmt::Debug + Send + Sync + 'static {
     /// Starts an actor and waits until its `init` has ended.
     ///
     /// # Errors
-    /// [`Manifest`](ActorError::Manifest), [`Component`](ActorError::Component),
+    /// [`Manifest`](ActorError::Manifest), [`NotGranted`](ActorError::NotGranted), [`Component`](ActorError::Component),
     /// [`StartFailed`](ActorError::StartFailed), [`Limit`](ActorError::Limit),
     /// [`ShuttingDown`](ActorError::ShuttingDown) when the parent has ended or is ending.
     async fn spawn(&self, request: SpawnRequest) -> Result<ActorInfo, ActorError>;

@@ -5,7 +5,8 @@ mod spelling;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use theater_core::{Bytes, ChildSpec, ExitReason, SupervisionSpec};
+use theater_core::capability::{Capabilities, Grant};
+use theater_core::{Bytes, ChildSpec, ExitReason, HandlerKind, SupervisionSpec};
 
 use crate::act::Act;
 
@@ -73,6 +74,8 @@ pub struct Program {
     pub reactions: Vec<Reaction>,
     /// How it treats its own children, if it supervises any.
     pub supervision: Option<SupervisionSpec>,
+    /// Handlers that it asks for, with their default settings, besides what its backend needs to run it.
+    pub may: Vec<HandlerKind>,
     /// Whether the runtime answers every `stop` of it with an error, against its contract.
     pub refuses_stop: bool,
 }
@@ -124,6 +127,12 @@ impl Program {
     pub fn supervises(mut self, supervision: SupervisionSpec) -> Self {
         self.supervision = Some(supervision);
         self
+    }
+
+    /// What it asks for.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        Capabilities::new(self.may.iter().map(|kind| Grant::with_defaults(*kind)))
     }
 
     /// The same, with a runtime that refuses to stop it.

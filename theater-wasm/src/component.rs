@@ -6,7 +6,7 @@ mod exports;
 use std::sync::{Arc, OnceLock};
 
 use theater_core::{ComponentErrorKind, HandlerKind, HostLinker, LinkError};
-use theater_supervisor::SupervisorHost;
+use theater_supervisor::{SupervisorHost, SupervisorHostConfig};
 use wasmtime::component::{Component, InstancePre, Linker};
 
 pub(crate) use cache::ComponentCache;
@@ -51,7 +51,8 @@ pub struct ActorComponent {
     component: Component,
     linker: Linker<ActorStore>,
     supervisor: Option<SupervisorHost>,
-    message_server: bool,
+    /// What was linked besides.
+    linked: Vec<HandlerKind>,
 }
 
 impl std::fmt::Debug for ActorComponent {
@@ -74,17 +75,32 @@ impl ActorComponent {
         linker.allow_shadowing(true);
         host::runtime::add_to_linker(&mut linker)
             .map_err(|error| ComponentErrorKind::Rejected { message: format!("{error:#}") })?;
-        Ok(Self { engine: engine.clone(), component, linker, supervisor: None, message_server: false })
+        Ok(Self { engine: engine.clone(), component, linker, supervisor: None, linked: Vec::new() })
     }
 
-    /// Gives the component the functions of `theater:simple/message-server-host`.
+    /// Gives the component the functions of a handler. What has no functions of its own is nothing.
     ///
     /// # Errors
     /// If the engine refuses them.
-    pub(crate) fn link_message_server(&mut self) -> Result<(), LinkError> {
-        host::message_server::add_to_linker(&mut self.linker)
-            .map_err(|error| LinkError::new(host::message_server::INTERFACE, format!("{error:#}")))?;
-        self.message_server = true;
+    pub(crate) fn link(&mut self, kind: HandlerKind) -> Result<(), LinkError> {
+        let (interface, add) = match kind {
+            // Makes the functions available; each life brings the host that answers them in its store.
+            HandlerKind::Supervisor => {
+                return self.link_host(SupervisorHost::new(SupervisorHostConfig {}));
+            }
+            HandlerKind::MessageServer => {
+                (host::message_server::INTERFACE, host::message_server::add_to_linker as AddToLinker)
+            }
+            HandlerKind::Timing => (host::timing::INTERFACE, host::timing::add_to_linker as AddToLinker),
+            HandlerKind::Random => (host::random::INTERFACE, host::random::add_to_linker as AddToLinker),
+            HandlerKind::Environment => {
+                (host::environment::INTERFACE, host::environment::add_to_linker as AddToLinker)
+            }
+            HandlerKind::Store => (host::store::INTERFACE, host::store::add_to_linker as AddToLinker),
+            _ => return Ok(()),
+        };
+        add(&mut self.linker).map_err(|error| LinkError::new(interface, format!("{error:#}")))?;
+        self.linked.push(kind);
         Ok(())
     }
 
@@ -110,7 +126,7 @@ impl ActorComponent {
             name == host::runtime::INTERFACE
                 || name == "theater:simple/types"
                 || (name == host::supervisor::INTERFACE && self.supervisor.is_some())
-                || (name == host::message_server::INTERFACE && self.message_server)
+                || self.linked.iter().any(|linked| host::INTERFACES.contains(&(name, *linked)))
         };
         let engine = self.engine.wasmtime();
         for (import, _) in self.component.component_type().imports(engine) {
@@ -137,18 +153,18 @@ impl ActorComponent {
     }
 }
 
+type AddToLinker = fn(&mut Linker<ActorStore>) -> wasmtime::Result<()>;
+
 /// What to do about an import that nothing provides.
 pub(crate) fn hint(import: &str) -> String {
-    let kind = match import {
-        host::supervisor::INTERFACE => Some(HandlerKind::Supervisor),
-        host::message_server::INTERFACE => Some(HandlerKind::MessageServer),
-        _ => None,
-    };
-    match kind {
-        Some(kind) => format!("add `[[handlers]]` with `type = \"{}\"` to the manifest", kind.name()),
-        None => "this runtime provides theater:simple/runtime, and theater:simple/supervisor and \
-                 theater:simple/message-server-host where the manifest has their handlers"
-            .to_owned(),
+    match host::INTERFACES.iter().find(|(interface, _)| *interface == import) {
+        Some((_, kind)) => format!("add `[[handlers]]` with `type = \"{}\"` to the manifest", kind.name()),
+        None => {
+            let provided = host::INTERFACES.map(|(interface, _)| interface).join(", ");
+            format!(
+                "this runtime provides theater:simple/runtime, and where the manifest has their handlers: {provided}"
+            )
+        }
     }
 }
 

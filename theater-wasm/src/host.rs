@@ -1,8 +1,31 @@
 //! The host interfaces, one file each: what the WIT package says on one side, ours on the other.
 
+pub(crate) mod environment;
 pub(crate) mod message_server;
+pub(crate) mod random;
+mod record;
 pub(crate) mod runtime;
+pub(crate) mod services;
+pub(crate) mod store;
 pub(crate) mod supervisor;
+pub(crate) mod timing;
+
+use theater_core::HandlerKind;
+
+/// The interfaces that are given to who asks for them, each with the handler that does.
+pub(crate) const INTERFACES: [(&str, HandlerKind); 6] = [
+    (supervisor::INTERFACE, HandlerKind::Supervisor),
+    (message_server::INTERFACE, HandlerKind::MessageServer),
+    (timing::INTERFACE, HandlerKind::Timing),
+    (random::INTERFACE, HandlerKind::Random),
+    (environment::INTERFACE, HandlerKind::Environment),
+    (store::INTERFACE, HandlerKind::Store),
+];
+
+/// Whether this runtime provides a kind of handler.
+pub(crate) fn provides(kind: HandlerKind) -> bool {
+    kind == HandlerKind::Runtime || INTERFACES.iter().any(|(_, provided)| *provided == kind)
+}
 
 /// Bindings that wasmtime generates from `wit/`. The WIT files are the only place where signatures are written.
 pub(crate) mod bindings {
@@ -14,6 +37,10 @@ pub(crate) mod bindings {
                 import theater:simple/runtime;
                 import theater:simple/supervisor;
                 import theater:simple/message-server-host;
+                import theater:simple/timing;
+                import theater:simple/random;
+                import theater:simple/environment;
+                import theater:simple/store;
                 export theater:simple/actor;
                 export theater:simple/message-server-client;
                 export theater:simple/supervisor-handlers;

@@ -4,11 +4,13 @@
 //! - [`ActorEngine`] is the engine, set up for many small actors.
 //! - [`ActorComponent`], [`PreparedComponent`], [`ActorInstance`] and [`ActorStore`] are the steps from bytes to a
 //!   living guest, for those who embed single parts.
+//! - [`ContentStore`] keeps what actors store: [`MemoryContents`], [`FileContents`].
 //! - [`FileSource`] takes manifests from a folder.
 
 #![forbid(unsafe_code)]
 
 mod component;
+mod content;
 mod engine;
 mod host;
 mod instance;
@@ -18,6 +20,7 @@ mod script;
 mod store;
 
 pub use component::{ActorComponent, PreparedComponent};
+pub use content::{ContentError, ContentStore, DEFAULT_CONTENT_LIMIT, FileContents, MemoryContents};
 pub use engine::{ActorEngine, EngineConfig, EngineError};
 pub use instance::{ActorInstance, InstantiateError};
 pub use resolve::FileSource;

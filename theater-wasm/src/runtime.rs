@@ -34,6 +34,7 @@ use tokio::sync::broadcast;
 
 use crate::component::ComponentCache;
 use crate::engine::ActorEngine;
+use crate::host::services::Provider;
 pub use check::CheckedActor;
 pub use config::{RuntimeBuilder, RuntimeConfig};
 use entry::Entry;
@@ -85,6 +86,8 @@ pub(crate) struct Inner {
     /// Ids are made here and not by guests, so nobody can choose them to collide: a fast hash will do.
     registry: DashMap<ActorId, Arc<Entry>, FxBuildHasher>,
     channels: messages::Channels,
+    /// What host functions use.
+    provider: Provider,
     root_exits: ExitQueue,
     roots: std::sync::Mutex<entry::Roots>,
     events: broadcast::Sender<(Lsn, LifecycleEvent)>,

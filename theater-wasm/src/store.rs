@@ -8,6 +8,7 @@ use theater_supervisor::SupervisorHost;
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
 use crate::engine::TICK;
+use crate::host::services::Services;
 use crate::runtime::Messenger;
 use crate::script::{History, Script};
 
@@ -24,6 +25,7 @@ pub struct ActorStore {
     shutdown: Option<Option<Bytes>>,
     supervisor: Option<SupervisorHost>,
     messenger: Option<Messenger>,
+    services: Option<Arc<Services>>,
     /// What host calls are answered from while a call is run once more.
     pub(crate) script: Option<Script>,
     /// What the script refers to, and which chain is the actor's own.
@@ -42,6 +44,7 @@ impl ActorStore {
             shutdown: None,
             supervisor: None,
             messenger: None,
+            services: None,
             script: None,
             history: None,
         }
@@ -57,6 +60,12 @@ impl ActorStore {
     /// Gives the actor a way to send messages.
     pub(crate) fn with_messenger(mut self, messenger: Messenger) -> Self {
         self.messenger = Some(messenger);
+        self
+    }
+
+    /// Gives the actor what the manifest's other handlers grant.
+    pub(crate) fn with_services(mut self, services: Option<Arc<Services>>) -> Self {
+        self.services = services;
         self
     }
 
@@ -78,6 +87,10 @@ impl ActorStore {
 
     pub(crate) fn messenger(&self) -> Option<&Messenger> {
         self.messenger.as_ref()
+    }
+
+    pub(crate) fn services(&self) -> Option<&Arc<Services>> {
+        self.services.as_ref()
     }
 
     /// Asks for the end of this life after the current call.

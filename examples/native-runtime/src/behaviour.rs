@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use theater_core::{Bytes, ChildSpec, SupervisionSpec};
+use theater_core::{Bytes, Capabilities, ChildSpec, SupervisionSpec};
 
 type Future<T> = Pin<Box<dyn std::future::Future<Output = T> + Send>>;
 type InitFn = dyn Fn(u64, Option<Bytes>) -> Future<Result<Init, String>> + Send + Sync;
@@ -35,6 +35,8 @@ pub struct Behaviour {
     pub child_spec: ChildSpec,
     /// How it treats its own children, if it supervises any.
     pub supervision: Option<SupervisionSpec>,
+    /// What it asks for. Here nothing depends on it but what its children may ask for.
+    pub capabilities: Capabilities,
     pub(crate) init: Arc<InitFn>,
     pub(crate) handle: Arc<HandleFn>,
 }
@@ -59,6 +61,7 @@ impl Behaviour {
         Self {
             child_spec: ChildSpec::default(),
             supervision: None,
+            capabilities: Capabilities::default(),
             init: Arc::new(|_, bytes| Box::pin(async move { Ok(Init::Run(bytes)) })),
             handle: Arc::new(move |state, message| Box::pin(handle(state, message))),
         }
@@ -79,6 +82,13 @@ impl Behaviour {
     #[must_use]
     pub fn child_spec(mut self, child_spec: ChildSpec) -> Self {
         self.child_spec = child_spec;
+        self
+    }
+
+    /// The same with these capabilities.
+    #[must_use]
+    pub fn capabilities(mut self, capabilities: Capabilities) -> Self {
+        self.capabilities = capabilities;
         self
     }
 

@@ -229,6 +229,7 @@ impl ActorRuntime for NativeRuntime {
         let starting = {
             let mut table = self.table();
             table.takes_children(request.parent)?;
+            table.admit(request.parent, name, &behaviour)?;
             let id = table.add(request.parent, name, behaviour, child_spec, bytes.clone())?;
             self.begin(&mut table, id, origin, bytes)?
         };

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use theater_chain::{Chain, ChainStore, MemoryStore};
 use theater_core::event::payload::{self, Exited, Genesis, Origin, Started};
 use theater_core::{
-    ActorError, ActorId, ActorInfo, ActorStatus, Authority, Bytes, ChainEvent, ChildExit, ChildSpec,
+    ActorError, ActorId, ActorInfo, ActorStatus, Authority, Bound, Bytes, ChainEvent, ChildExit, ChildSpec,
     EventKind, ExitQueue, ExitReason, Incarnation, ShutdownController,
 };
 use theater_supervisor::SupervisorHost;
@@ -99,6 +99,19 @@ impl Table {
     pub(crate) fn takes_children(&self, parent: Option<ActorId>) -> Result<(), ActorError> {
         let living = |id| self.actors.get(&id).is_some_and(|actor: &Actor| !actor.status.is_ended());
         if parent.is_none_or(living) { Ok(()) } else { Err(ActorError::ShuttingDown) }
+    }
+
+    /// A child asks for at most what its parent has.
+    pub(crate) fn admit(
+        &self,
+        parent: Option<ActorId>,
+        name: &str,
+        behaviour: &Behaviour,
+    ) -> Result<(), ActorError> {
+        let bound = parent
+            .and_then(|parent| self.actors.get(&parent))
+            .map_or(Bound::NONE, |parent| Bound::of(&parent.name, parent.behaviour.capabilities.clone()));
+        Ok(bound.admit_grants(name, &behaviour.capabilities)?)
     }
 
     /// Adds an actor that has not begun to live, with its chain.

@@ -34,6 +34,7 @@ fn message(act: &Act) -> Bytes {
 
 fn scripted(program: Program) -> Behaviour {
     let child_spec = program.child_spec;
+    let capabilities = program.capabilities();
     let handle = |state, message: Bytes| async move {
         let space = message.iter().position(|byte| *byte == b' ').expect("a word and bytes");
         let bytes = message.slice(space + 1..);
@@ -63,7 +64,7 @@ fn scripted(program: Program) -> Behaviour {
             Ok(Init::Run(bytes))
         }
     };
-    Behaviour::new(handle).init(init).child_spec(child_spec)
+    Behaviour::new(handle).init(init).child_spec(child_spec).capabilities(capabilities)
 }
 
 #[async_trait]

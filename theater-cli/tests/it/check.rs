@@ -64,6 +64,24 @@ fn a_rule_that_is_broken_is_told_with_file_and_line() {
 }
 
 #[test]
+fn a_child_that_asks_for_more_than_its_parent_has_is_told_with_the_difference_and_what_to_write() {
+    let folder =
+        app("name = \"app\"\ncomponent = \"worker.wasm\"\nhandlers = [{ type = \"message-server\" }, \
+                      { type = \"timing\", max_sleep_duration = 1000 }]\n[[children]]\nid = \"sleeper\"\n\
+                      component = \"worker.wasm\"\nhandlers = [{ type = \"timing\" }]\n");
+    let path = folder.path("app.toml");
+    let said = check(&path, &[]);
+    assert_eq!((said.code, said.stdout.as_str()), (Some(3), ""), "{said}");
+    for part in [
+        &*format!("{}:7: `sleeper` asks for more than `app` has: ", path.display()),
+        "timing.max_sleep_duration 3600000 is more than the parent's 1000; write `max_sleep_duration = 3600000` under \
+         handler `timing` in the manifest of `app`, or take it out of this one",
+    ] {
+        assert!(said.stderr.contains(part), "{part}\n{said}");
+    }
+}
+
+#[test]
 fn json_is_one_object_for_good_and_for_bad() {
     let good: Value =
         serde_json::from_str(&check(&examples().join("components/tree.toml"), &["--json"]).stdout).unwrap();

@@ -3,6 +3,7 @@
 
 mod chains;
 mod check;
+mod contents;
 mod control;
 mod crashes;
 mod data;

@@ -89,6 +89,54 @@ kinds! {
     RESPOND_TO_REQUEST = 70, "theater:simple/message-server-host/respond-to-request";
     /// `message-server-host.cancel-request`, its outcome.
     CANCEL_REQUEST = 71, "theater:simple/message-server-host/cancel-request";
+    /// `timing.now`, its outcome.
+    TIMING_NOW = 80, "theater:simple/timing/now";
+    /// `timing.sleep`, its outcome.
+    TIMING_SLEEP = 81, "theater:simple/timing/sleep";
+    /// `timing.deadline`, its outcome.
+    TIMING_DEADLINE = 82, "theater:simple/timing/deadline";
+    /// `random.random-bytes`, its outcome.
+    RANDOM_BYTES = 88, "theater:simple/random/random-bytes";
+    /// `random.random-range`, its outcome.
+    RANDOM_RANGE = 89, "theater:simple/random/random-range";
+    /// `random.random-float`, its outcome.
+    RANDOM_FLOAT = 90, "theater:simple/random/random-float";
+    /// `random.generate-uuid`, its outcome.
+    GENERATE_UUID = 91, "theater:simple/random/generate-uuid";
+    /// `environment.get-var`, its outcome.
+    ENVIRONMENT_GET_VAR = 96, "theater:simple/environment/get-var";
+    /// `environment.list-vars`, its outcome.
+    ENVIRONMENT_LIST_VARS = 97, "theater:simple/environment/list-vars";
+    /// `environment.exists`, its outcome.
+    ENVIRONMENT_EXISTS = 98, "theater:simple/environment/exists";
+    /// `store.new`, its call or its outcome.
+    STORE_NEW = 104, "theater:simple/store/new";
+    /// `store.store`, its call or its outcome.
+    STORE_STORE = 105, "theater:simple/store/store";
+    /// `store.get`, its outcome.
+    STORE_GET = 106, "theater:simple/store/get";
+    /// `store.exists`, its outcome.
+    STORE_EXISTS = 107, "theater:simple/store/exists";
+    /// `store.label`, its call or its outcome.
+    STORE_LABEL = 108, "theater:simple/store/label";
+    /// `store.get-by-label`, its outcome.
+    STORE_GET_BY_LABEL = 109, "theater:simple/store/get-by-label";
+    /// `store.remove-label`, its call or its outcome.
+    STORE_REMOVE_LABEL = 110, "theater:simple/store/remove-label";
+    /// `store.remove-from-label`, its call or its outcome.
+    STORE_REMOVE_FROM_LABEL = 111, "theater:simple/store/remove-from-label";
+    /// `store.store-at-label`, its call or its outcome.
+    STORE_STORE_AT_LABEL = 112, "theater:simple/store/store-at-label";
+    /// `store.replace-content-at-label`, its call or its outcome.
+    STORE_REPLACE_CONTENT_AT_LABEL = 113, "theater:simple/store/replace-content-at-label";
+    /// `store.replace-at-label`, its call or its outcome.
+    STORE_REPLACE_AT_LABEL = 114, "theater:simple/store/replace-at-label";
+    /// `store.list-labels`, its outcome.
+    STORE_LIST_LABELS = 115, "theater:simple/store/list-labels";
+    /// `store.list-all-content`, its outcome.
+    STORE_LIST_ALL_CONTENT = 116, "theater:simple/store/list-all-content";
+    /// `store.calculate-total-size`, its outcome.
+    STORE_CALCULATE_TOTAL_SIZE = 117, "theater:simple/store/calculate-total-size";
 }
 
 impl EventKind {

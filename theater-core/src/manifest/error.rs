@@ -122,6 +122,9 @@ pub enum ManifestErrorKind {
     /// What a manifest says about supervision does not go together.
     #[error(transparent)]
     Rule(#[from] SupervisionRule),
+    /// A declared child asks for more than its parent has.
+    #[error(transparent)]
+    NotGranted(Box<crate::capability::Refused>),
     /// A declared child's manifest cannot be used.
     #[error("child `{id}`: {error}")]
     Child {

@@ -11,6 +11,7 @@ use super::{
     ChainLimits, ChildSpecKeys, DurabilityMode, HandlerKind, HandlerSpec, Limits, MailboxOverflow, Manifest,
     SnapshotPolicy, SupervisionRule,
 };
+use crate::capability::{self, Grant};
 
 pub(super) fn manifest(origin: &str, text: &str) -> Result<Manifest, ManifestError> {
     let text = Text { origin, text };
@@ -175,7 +176,7 @@ fn handlers(root: &mut Reader<'_>) -> Result<Vec<HandlerSpec>, ManifestError> {
         }
         let nested = table.get("config");
         let mut config = toml::Table::new();
-        settings(&mut table, kind, &mut config)?;
+        let mut grant = settings(&mut table, kind, &mut config)?;
         if let Some(nested) = nested {
             if !config.is_empty() {
                 return Err(
@@ -183,11 +184,11 @@ fn handlers(root: &mut Reader<'_>) -> Result<Vec<HandlerSpec>, ManifestError> {
                 );
             }
             let mut inner = nested.table(format!("config of handler `{}`", kind.name()))?;
-            settings(&mut inner, kind, &mut config)?;
+            grant = settings(&mut inner, kind, &mut config)?;
             inner.finish()?;
         }
         table.finish()?;
-        handlers.push(HandlerSpec { kind, config, line: kind_value.line() });
+        handlers.push(HandlerSpec { kind, config, grant, line: kind_value.line() });
     }
     Ok(handlers)
 }
@@ -201,12 +202,12 @@ enum Setting {
     Number,
 }
 
-/// Reads the settings of one handler: names and types are checked, the meaning is the handler's.
+/// Reads the settings of one handler, and what they grant.
 fn settings(
     table: &mut Reader<'_>,
     kind: HandlerKind,
     config: &mut toml::Table,
-) -> Result<(), ManifestError> {
+) -> Result<Grant, ManifestError> {
     use Setting::{Bool, Number, Text, Texts};
     let known: &[(&'static str, Setting)] = match kind {
         HandlerKind::Filesystem => &[("path", Text), ("new_dir", Bool), ("allowed_commands", Texts)],
@@ -226,6 +227,7 @@ fn settings(
         HandlerKind::Random => {
             &[("seed", Number), ("max_bytes", Number), ("max_int", Number), ("allow_crypto_secure", Bool)]
         }
+        HandlerKind::HttpClient => &[("allowed_hosts", Texts)],
         _ => &[],
     };
     for (key, setting) in known {
@@ -238,7 +240,11 @@ fn settings(
         };
         config.insert((*key).to_owned(), value);
     }
-    Ok(())
+    capability::grant(kind, config).map_err(|bad| match table.get(bad.key) {
+        Some(value) => value.invalid(bad.message),
+        // What is wrong is a value, so it is there.
+        None => ManifestError::new("", ManifestErrorKind::Syntax { message: bad.message }),
+    })
 }
 
 /// Permissions that the original system knew. One that restricts must not be passed over, so it is refused.

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::{LoadedChild, LoadedManifest, ManifestRef, ManifestSource};
+use crate::capability::Bound;
 use crate::manifest::{
     AutoShutdown, ChildEntry, ChildSource, ChildSpec, MAX_DECLARED, MAX_DEPTH, Manifest, ManifestError,
     ManifestErrorKind, RestartPolicy, SupervisionRule,
@@ -17,7 +18,8 @@ use crate::runtime::RestartFrom;
 /// A reference that carries its manifest is not looked up. A manifest that several children name is read once.
 ///
 /// # Errors
-/// Those of the source. What is wrong with a declared child names the file and the line that declare it.
+/// Those of the source. What is wrong with a declared child names the file and the line that declare it; of one that asks for
+/// more than its parent has, the line where it does.
 ///
 /// # Examples
 /// ```
@@ -46,7 +48,10 @@ pub async fn load(
     }
     let path = vec![Arc::clone(&loaded.origin)];
     let mut loader = Loader { source, seen: HashMap::new(), path, declared: 0 };
-    loader.children(loaded, 0).await
+    let loaded = loader.children(loaded, 0).await?;
+    // Whatever may bound the first of them: those below it have no more than those above.
+    Bound::NONE.admit(&loaded.manifest).map_or(Ok(()), |bound| bound.check_declared(&loaded))?;
+    Ok(loaded)
 }
 
 struct Loader<'a> {

@@ -2,6 +2,7 @@
 
 mod after_end;
 mod authority;
+mod capabilities;
 mod concurrency;
 mod ending;
 mod errors;
@@ -146,6 +147,11 @@ macro_rules! __runtime_cases {
                 a_restart_that_fails_leaves_the_actor_ended_with_its_state [FailingStarts ChangingStarts]
                 an_ended_actor_can_be_started_again []
                 who_did_not_run_before_is_not_brought_back []
+            } }
+            capabilities { "Capabilities" {
+                a_child_may_ask_for_what_its_parent_has []
+                a_child_that_asks_for_more_is_refused_and_leaves_nothing []
+                who_got_less_cannot_give_more []
             } }
             ending { "Ending" {
                 a_stop_ends_the_life_and_says_how []

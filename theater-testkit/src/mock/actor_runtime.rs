@@ -229,6 +229,7 @@ impl MockRuntime {
             if !lives.takes_children(request.parent) {
                 return Err(ActorError::ShuttingDown);
             }
+            lives.admit(request.parent, request.manifest.as_str())?;
             let id = lives.add(request.parent, request.manifest.as_str(), state);
             if let (Some(spec), Some(actor)) = (request.child_spec, lives.actors.get_mut(&id)) {
                 actor.program.child_spec = spec;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use theater_chain::Chain;
 use theater_core::event::payload::{self, Exited, Origin, Started};
 use theater_core::{
-    ActorError, ActorId, ActorInfo, ActorStatus, Authority, Bytes, ChainEvent, ChildExit, ChildNotice,
+    ActorError, ActorId, ActorInfo, ActorStatus, Authority, Bound, Bytes, ChainEvent, ChildExit, ChildNotice,
     EventKind, ExitQueue, ExitReason, Incarnation, RestartFrom, ShutdownController,
 };
 use theater_supervisor::SupervisorHost;
@@ -119,7 +119,7 @@ impl Lives {
         let mut tail = [0xab; 10];
         tail[2..].copy_from_slice(&(self.seed ^ 0xabab_abab_abab_abab).to_be_bytes());
         let id = ActorId::from_parts(self.next, tail);
-        let program = self.programs.get(name).cloned().unwrap_or_else(|| Program::read(name));
+        let program = self.program(name);
         let (chain, genesis) = Chain::genesis(Bytes::from(id.to_string()), 1, self.time);
         let actor = Actor {
             parent,
@@ -146,6 +146,18 @@ impl Lives {
             self.below.entry(parent).or_default().insert(id);
         }
         id
+    }
+
+    /// Whether a child of this name asks for no more than its parent has.
+    pub(super) fn admit(&self, parent: Option<ActorId>, name: &str) -> Result<(), ActorError> {
+        let bound = parent
+            .and_then(|parent| self.actors.get(&parent))
+            .map_or(Bound::NONE, |parent| Bound::of(&parent.name, parent.program.capabilities()));
+        Ok(bound.admit_grants(name, &self.program(name).capabilities())?)
+    }
+
+    fn program(&self, name: &str) -> Program {
+        self.programs.get(name).cloned().unwrap_or_else(|| Program::read(name))
     }
 
     /// The children of an actor that have a record, in start order.

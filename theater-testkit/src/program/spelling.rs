@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use theater_core::{ChildType, RestartFrom, RestartPolicy, Shutdown};
+use theater_core::{ChildType, HandlerKind, RestartFrom, RestartPolicy, Shutdown};
 
 use super::{Program, StartOutcome, StopBehaviour, crash};
 
@@ -12,7 +12,8 @@ impl Program {
     /// - `permanent`, `transient`, `temporary`; `significant`; `supervisor`: its type; `kill`, `infinity` and `grace 100ms`:
     ///   its shutdown; `initial` and `snapshot`: where its restarts start from;
     /// - `ok`, `error`, `ignore`, `hang`, `trap`, `die`, `panic` and `slow 100ms` are starts, in their order;
-    /// - `lingers 100ms` and `stubborn` are what it does when it is asked to stop.
+    /// - `lingers 100ms` and `stubborn` are what it does when it is asked to stop;
+    /// - `may-store`, `may-timing` and so on are handlers that it asks for.
     ///
     /// The first other word is its name, and further ones mean nothing. Reactions and supervision have no spelling.
     ///
@@ -58,6 +59,7 @@ impl Program {
                 "slow" => program.starts.push_back(StartOutcome::Slow(time())),
                 "lingers" => program.stop = StopBehaviour::Slow(time()),
                 "stubborn" => program.stop = StopBehaviour::Refuse,
+                may if handler(may).is_some() => program.may.extend(handler(may)),
                 name if program.name.is_empty() => name.clone_into(&mut program.name),
                 _ => {}
             }
@@ -105,6 +107,13 @@ impl Program {
             StopBehaviour::Slow(time) => words.push(format!("lingers {}ms", time.as_millis())),
             StopBehaviour::Refuse => words.push("stubborn".to_owned()),
         }
+        words.extend(self.may.iter().map(|kind| format!("may-{}", kind.name())));
         words.join(" ")
     }
+}
+
+/// The handler that a word such as `may-store` asks for.
+fn handler(word: &str) -> Option<HandlerKind> {
+    let name = word.strip_prefix("may-")?;
+    HandlerKind::ALL.into_iter().find(|kind| kind.name() == name)
 }

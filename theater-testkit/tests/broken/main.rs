@@ -2,6 +2,7 @@
 
 mod authority;
 mod backend;
+mod capabilities;
 mod concurrency;
 mod data;
 mod ending;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::backend::Damage;
-use crate::{authority, concurrency, ending, exits, identity, reading, recording, starting};
+use crate::{authority, capabilities, concurrency, ending, exits, identity, reading, recording, starting};
 
 /// One way to be wrong.
 pub(crate) struct Defect {
@@ -42,6 +42,11 @@ defects! {
         "obeys the parent's parent" => authority::ObeysGrandparents;
         "acts before it checks" => authority::ActsBeforeItChecks;
         "refuses the operator as it would a guest" => authority::TellsTheOperatorNothing;
+    }
+    "Capabilities": {
+        "grants everything" => capabilities::GrantsEverything;
+        "starts what it refuses" => capabilities::StartsWhatItRefuses;
+        "grants nothing" => capabilities::GrantsNothing;
     }
     "Starting": {
         "leaves a record of a failed first start" => starting::FailedStartLeavesARecord::default();

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
-use theater_core::{Bytes, ComponentErrorKind, HandlerKind, HostLinker, Manifest};
-use theater_supervisor::{SupervisorHost, SupervisorHostConfig};
+use theater_core::{Bytes, ComponentErrorKind, Manifest};
 use tokio::sync::OnceCell;
 
 use super::{ActorComponent, PreparedComponent};
 use crate::engine::ActorEngine;
+use crate::host;
 
 /// BLAKE3 of a component.
 pub(crate) type Digest = [u8; 32];
@@ -19,12 +19,8 @@ const REMEMBERED: usize = 64;
 
 type Outcome = Result<PreparedComponent, ComponentErrorKind>;
 
-/// What a prepared component depends on besides its bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Handlers {
-    supervisor: bool,
-    message_server: bool,
-}
+/// What a prepared component depends on besides its bytes: which of the [interfaces](host::INTERFACES) it is given.
+type Handlers = [bool; host::INTERFACES.len()];
 
 /// Prepared components by digest and handlers. A failure is kept as well: the same bytes fail the same way.
 #[derive(Debug, Default)]
@@ -63,10 +59,7 @@ impl ComponentCache {
         digest: Digest,
         bytes: Bytes,
     ) -> Outcome {
-        let handlers = Handlers {
-            supervisor: manifest.has_handler(HandlerKind::Supervisor),
-            message_server: manifest.has_handler(HandlerKind::MessageServer),
-        };
+        let handlers = host::INTERFACES.map(|(_, kind)| manifest.has_handler(kind));
         let cell = Arc::clone(&self.entries.entry((digest, handlers)).or_default());
         let engine = engine.clone();
         cell.get_or_init(|| async move {
@@ -84,12 +77,8 @@ fn compile(engine: &ActorEngine, handlers: Handlers, bytes: &[u8]) -> Outcome {
     let rejected =
         |error: theater_core::LinkError| ComponentErrorKind::Rejected { message: error.to_string() };
     let mut component = ActorComponent::new(engine, bytes)?;
-    if handlers.supervisor {
-        // Makes the functions available; each life brings the host that answers them in its store.
-        component.link_host(SupervisorHost::new(SupervisorHostConfig {})).map_err(rejected)?;
-    }
-    if handlers.message_server {
-        component.link_message_server().map_err(rejected)?;
+    for ((_, kind), _) in host::INTERFACES.iter().zip(handlers).filter(|(_, asked)| *asked) {
+        component.link(*kind).map_err(rejected)?;
     }
     component.prepare()
 }

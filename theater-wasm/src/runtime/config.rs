@@ -1,5 +1,7 @@
 //! The settings of a runtime.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -12,7 +14,9 @@ use tokio::sync::broadcast;
 
 use super::{Inner, WasmRuntime, system_clock};
 use crate::component::ComponentCache;
+use crate::content::{ContentStore, MemoryContents};
 use crate::engine::{ActorEngine, EngineConfig, EngineError};
+use crate::host::services::Provider;
 
 /// The settings of a runtime that are not an actor's own.
 #[derive(Clone)]
@@ -32,6 +36,8 @@ pub struct RuntimeConfig {
     pub clock: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// Ids for new actors. Default: UUID version 7 from the clock and the system's randomness.
     pub ids: Arc<dyn Fn() -> ActorId + Send + Sync>,
+    /// The environment variables that actors may be given. Default: the process's own, as they are when the settings are made.
+    pub environment: Arc<BTreeMap<String, String>>,
     /// 32 bytes that make a chain's id unique. Default: the system's randomness.
     pub nonces: Arc<dyn Fn() -> [u8; 32] + Send + Sync>,
 }
@@ -57,10 +63,18 @@ impl Default for RuntimeConfig {
             retained_children: 1_000,
             watch_capacity: 4_096,
             clock: Arc::new(system_clock),
+            environment: Arc::new(process_environment()),
             ids: Arc::new(|| ActorId::from_parts(system_clock() / 1_000_000, random())),
             nonces: Arc::new(random),
         }
     }
+}
+
+/// The process's variables. What is not Unicode cannot be given to a guest.
+fn process_environment() -> BTreeMap<String, String> {
+    let variable =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(variable).collect()
 }
 
 /// Random bytes, at most 32: BLAKE3 of a counter under a key that the operating system gave once. Nobody without the key
@@ -84,19 +98,28 @@ fn random<const N: usize>() -> [u8; N] {
 pub struct RuntimeBuilder {
     source: Arc<dyn ManifestSource>,
     store: Option<Arc<dyn ChainStore>>,
+    contents: Option<Arc<dyn ContentStore>>,
     engine: Option<ActorEngine>,
     config: RuntimeConfig,
 }
 
 impl RuntimeBuilder {
     pub(super) fn new(source: Arc<dyn ManifestSource>) -> Self {
-        Self { source, store: None, engine: None, config: RuntimeConfig::default() }
+        Self { source, store: None, contents: None, engine: None, config: RuntimeConfig::default() }
     }
 
     /// Keeps chains in this store. Default: in memory.
     #[must_use]
     pub fn chain_store(mut self, store: Arc<dyn ChainStore>) -> Self {
         self.store = Some(store);
+        self
+    }
+
+    /// Keeps the contents that actors store in this one. Default: in memory, at most
+    /// [`DEFAULT_CONTENT_LIMIT`](crate::DEFAULT_CONTENT_LIMIT) bytes.
+    #[must_use]
+    pub fn content_store(mut self, contents: Arc<dyn ContentStore>) -> Self {
+        self.contents = Some(contents);
         self
     }
 
@@ -125,6 +148,11 @@ impl RuntimeBuilder {
         };
         let (events, _) = broadcast::channel(self.config.watch_capacity.max(1));
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        let provider = Provider {
+            clock: Arc::clone(&self.config.clock),
+            environment: Arc::clone(&self.config.environment),
+            contents: self.contents.unwrap_or_else(|| Arc::new(MemoryContents::default())),
+        };
         Ok(WasmRuntime {
             inner: Arc::new_cyclic(|this| Inner {
                 engine,
@@ -134,6 +162,7 @@ impl RuntimeBuilder {
                 config: self.config,
                 registry: DashMap::default(),
                 channels: super::messages::Channels::default(),
+                provider,
                 root_exits: ExitQueue::new(),
                 roots: Mutex::default(),
                 events,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use theater_core::{
-    ActorError, ActorId, ActorInfo, ActorStatus, Bytes, ChildNotice, ChildSpec, ExitQueue, ExitReason,
+    ActorError, ActorId, ActorInfo, ActorStatus, Bound, Bytes, ChildNotice, ChildSpec, ExitQueue, ExitReason,
     Incarnation, LimitError, Limits, LoadedChild, MailboxOverflow, Manifest,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -61,6 +61,8 @@ pub(super) struct Entry {
     pub(super) child_id: Option<Arc<str>>,
     /// How its parent's supervisor treats it.
     pub(super) child_spec: ChildSpec,
+    /// What its children may have at most.
+    pub(super) bound: Bound,
     /// The children that each of its lives starts.
     pub(super) declared: Arc<[LoadedChild]>,
     /// What a restart from the snapshot starts from.
@@ -189,6 +191,7 @@ pub(super) struct EntryParts {
     pub(super) component: Option<PreparedComponent>,
     pub(super) child_id: Option<Arc<str>>,
     pub(super) child_spec: ChildSpec,
+    pub(super) bound: Bound,
     pub(super) declared: Arc<[LoadedChild]>,
     pub(super) snapshot: Option<Bytes>,
     pub(super) first: Start,
@@ -248,6 +251,7 @@ impl Entry {
             component: parts.component,
             child_id: parts.child_id,
             child_spec: parts.child_spec,
+            bound: parts.bound,
             declared: parts.declared,
             snapshot: parts.snapshot,
             first: parts.first,
@@ -288,6 +292,18 @@ impl Entry {
 
     pub(super) fn limits(&self) -> &Limits {
         &self.manifest.limits
+    }
+
+    /// Its place among its siblings, after those of all above it.
+    pub(super) fn places(&self) -> Vec<u64> {
+        let mut places = vec![self.place];
+        let mut above = self.parent.as_ref();
+        while let Some(entry) = above {
+            places.push(entry.place);
+            above = entry.parent.as_ref();
+        }
+        places.reverse();
+        places
     }
 
     pub(super) fn parent_id(&self) -> Option<ActorId> {

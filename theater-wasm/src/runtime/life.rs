@@ -21,6 +21,7 @@ use wasmtime::component::{ComponentNamedList, Func, Lift, Lower};
 use super::entry::{Entry, Inboxes, Start, lock};
 use super::{Inner, Messenger};
 use crate::component::{NewState, PreparedComponent};
+use crate::host::services::Services;
 use crate::instance::{ActorInstance, InstantiateError};
 use crate::store::ActorStore;
 use keeping::Keeping;
@@ -84,6 +85,11 @@ impl LifeControl {
         self.stop.cancelled().await;
     }
 
+    /// Cancelled when the life is asked to end.
+    pub(super) fn stop_token(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
     pub(super) fn finish(&self) {
         self.done.send_replace(true);
     }
@@ -107,6 +113,8 @@ pub(super) struct Life {
     pub(super) incarnation: Incarnation,
     pub(super) control: Arc<LifeControl>,
     pub(super) supervisor: Option<theater_supervisor::SupervisorHost>,
+    /// What the manifest's other handlers grant.
+    pub(super) services: Option<Arc<Services>>,
     /// Whether a call other than `init` has succeeded.
     pub(super) progressed: AtomicBool,
     /// The position of the call that has begun and not returned, or [`NO_CALL`].
@@ -204,7 +212,8 @@ impl Life {
 
     async fn instantiate(&self, component: &PreparedComponent) -> Result<ActorInstance, ExitReason> {
         let mut store = ActorStore::new(self.inner.caller(self.entry.id), *self.entry.limits())
-            .with_messenger(Messenger::new(&self.inner, &self.entry, &self.control));
+            .with_messenger(Messenger::new(&self.inner, &self.entry, &self.control))
+            .with_services(self.services.clone());
         if let Some(host) = &self.supervisor {
             store = store.with_supervisor(host.clone());
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use theater_chain::{ChainError, ReadError};
 use theater_core::event::payload::{Exited, Snapshot, encode};
 use theater_core::{
-    ActorError, ActorId, ActorInfo, ActorRuntime, ChainId, EventKind, ExitReason, Incarnation,
+    ActorError, ActorId, ActorInfo, ActorRuntime, Bound, ChainId, EventKind, ExitReason, Incarnation,
     LoadedManifest, ManifestRef, SpawnRequest, Strategy,
 };
 use tokio::sync::{oneshot, watch};
@@ -278,6 +278,7 @@ impl Inner {
         let mut revival = Revival::default();
         revival.declared.extend(plan.finished.drain(..).map(|finished| (finished, None)));
         let mut manifests: HashMap<ActorId, LoadedManifest> = HashMap::new();
+        let mut bounds: HashMap<ActorId, Bound> = HashMap::new();
         for planned in std::mem::take(&mut plan.actors) {
             let id = planned.past.genesis.actor;
             let parent = planned.past.genesis.parent.as_ref().map(|parent| parent.actor);
@@ -291,6 +292,9 @@ impl Inner {
             let fail = |source| ReviveError::NotStartable { actor: id, name: name.clone(), source };
             let loaded = theater_core::load(&*self.source, &place.reference).await;
             let loaded = loaded.map_err(|error| fail(error.into()))?;
+            let above = parent.and_then(|parent| bounds.get(&parent)).unwrap_or(&Bound::NONE);
+            let bound = above.admit_tree(&loaded).map_err(fail)?;
+            bounds.insert(id, bound);
             manifests.insert(id, loaded.clone());
             let resolved = self.resolve(loaded).await.map_err(fail)?;
             let counts = planned.counts;
@@ -434,6 +438,8 @@ impl Inner {
         let Prepared { past, resolved, state, calls, head, goes_on, earlier_restarts, interrupted, spawned } =
             prepared;
         let id = past.genesis.actor;
+        let above = parent.as_ref().map_or(&Bound::NONE, |parent| &parent.bound);
+        let bound = above.admit(resolved.manifest())?;
         let placement = past.genesis.placement.as_ref();
         let place = match &parent {
             Some(parent) => parent.core().place(),
@@ -462,6 +468,7 @@ impl Inner {
             component: resolved.component,
             child_id: placement.and_then(|placement| placement.child_id.as_deref()).map(Into::into),
             child_spec,
+            bound,
             declared: Arc::clone(&resolved.loaded.children),
             snapshot: resolved.snapshot,
             first,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use theater_core::event::payload::{Genesis, Placement, encode};
 use theater_core::{
-    ActorError, ActorInfo, AutoShutdown, Bytes, ChildSpec, ExitReason, HandlerKind, LimitError,
+    ActorError, ActorInfo, AutoShutdown, Bound, Bytes, ChildSpec, ExitReason, HandlerKind, LimitError,
     LoadedManifest, Manifest, ManifestError, ManifestErrorKind, RestartFrom, SpawnRequest, StartFrom,
     SupervisionRule,
 };
@@ -15,12 +15,14 @@ use super::chain::ChainLog;
 use super::entry::{Entry, EntryParts, Phase, Start, lock};
 use super::life::LifeControl;
 use crate::component::PreparedComponent;
+use crate::host;
 
 /// What an actor is among its siblings.
 struct Place {
     manifest: String,
     child_id: Option<Arc<str>>,
     child_spec: ChildSpec,
+    bound: Bound,
 }
 
 /// What a manifest refers to, fetched and checked.
@@ -61,6 +63,7 @@ impl Inner {
             return self.spawn_revived(parent, *prepared, request.child_spec).await;
         }
         let loaded = theater_core::load(&*self.source, &request.manifest).await?;
+        let bound = parent.as_ref().map_or(&Bound::NONE, |parent| &parent.bound).admit_tree(&loaded)?;
         let resolved = self.resolve(loaded).await?;
         let child_spec = request.child_spec.unwrap_or_else(|| resolved.loaded.manifest.spawned_spec());
         if let Some(parent) = &parent {
@@ -72,7 +75,7 @@ impl Inner {
         let entry = self.create(
             parent,
             resolved,
-            Place { manifest: request.manifest.as_str().to_owned(), child_id, child_spec },
+            Place { manifest: request.manifest.as_str().to_owned(), child_id, child_spec, bound },
             first.clone(),
         )?;
         let _turn = entry.starts.lock().await;
@@ -230,6 +233,7 @@ impl Inner {
             component: resolved.component,
             child_id: as_child.child_id,
             child_spec: as_child.child_spec,
+            bound: as_child.bound,
             declared: Arc::clone(&resolved.loaded.children),
             snapshot: resolved.snapshot,
             first,
@@ -334,15 +338,16 @@ fn manifest_digest(loaded: &LoadedManifest) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-/// The handlers that this runtime provides.
-const PROVIDED: [HandlerKind; 3] =
-    [HandlerKind::Runtime, HandlerKind::Supervisor, HandlerKind::MessageServer];
-
 fn check_handlers(loaded: &LoadedManifest) -> Result<(), ManifestError> {
-    match loaded.manifest.handlers.iter().find(|handler| !PROVIDED.contains(&handler.kind)) {
+    match loaded.manifest.handlers.iter().find(|handler| !host::provides(handler.kind)) {
         None => Ok(()),
         Some(handler) => {
-            let provided = PROVIDED.map(HandlerKind::name).join(", ");
+            let provided: Vec<_> = HandlerKind::ALL
+                .into_iter()
+                .filter(|kind| host::provides(*kind))
+                .map(HandlerKind::name)
+                .collect();
+            let provided = provided.join(", ");
             let kind = ManifestErrorKind::HandlerNotProvided { handler: handler.kind.name(), provided };
             Err(ManifestError::new(&*loaded.origin, kind).at_line(handler.line))
         }

@@ -53,6 +53,9 @@ fn manifest(program: &Program) -> String {
         Shutdown::Infinity => "infinity".to_owned(),
         Shutdown::After(time) => format!("{}ms", time.as_millis()),
     };
+    let may: Vec<_> =
+        program.may.iter().map(|kind| format!("[[handlers]]\ntype = \"{}\"\n", kind.name())).collect();
+    let handler = format!("{handler}{}", may.concat());
     let script: Vec<_> = program.starts.iter().map(start).collect();
     format!(
         "name = \"{} script[{}]\"\ncomponent = \"{component}\"\n{handler}[[handlers]]\ntype = \"message-server\"\n\

@@ -1,12 +1,19 @@
 //! What `WasmRuntime` promises, shown with the components of `examples/components`.
 
 mod callbacks;
+mod capabilities;
 mod chains;
 mod commands;
 mod conformance;
 mod declared;
 mod documents;
 mod groups;
+mod host_environment;
+mod host_random;
+mod host_replay;
+mod host_store;
+mod host_support;
+mod host_timing;
 mod isolation;
 mod limits;
 mod liveness;

@@ -58,8 +58,8 @@ async fn each_bad_app_is_refused_with_what_where_and_what_to_do() {
             vec!["supervisor.wasm", "theater:simple/supervisor", "type = \"supervisor\""],
         ),
         (
-            "name = \"a\"\ncomponent = \"worker.wasm\"\n[[handlers]]\ntype = \"timing\"",
-            vec!["app.toml:4", "`timing` is not provided"],
+            "name = \"a\"\ncomponent = \"worker.wasm\"\n[[handlers]]\ntype = \"process\"",
+            vec!["app.toml:4", "`process` is not provided"],
         ),
         (
             "name = \"a\"\ncomponent = \"bare.wasm\"\ninit_state = \"large.state\"\n[limits]\nstate = \"64KiB\"",

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use theater_chain::Durability;
 use theater_core::{ChainId, DurabilityMode, ManifestSource};
-use theater_wasm::WasmRuntime;
+use theater_wasm::{DEFAULT_CONTENT_LIMIT, FileContents, WasmRuntime};
 
 use crate::app::App;
 use crate::args::RunArgs;
@@ -15,6 +16,9 @@ use crate::data::{self, StoreKind};
 use crate::exit_code::Exit;
 use crate::failure::{Failure, OrExit};
 use crate::output::{self, json_line};
+
+/// The folder of what actors store, in the data folder. It is made when the first of them does.
+const CONTENTS: &str = "contents";
 
 /// Refuses what would have no effect.
 pub(super) fn check(args: &RunArgs) -> Result<(), Failure> {
@@ -53,8 +57,15 @@ pub(super) async fn store(app: &App, args: &RunArgs) -> Result<OpenStore, Failur
 
 /// Makes the runtime over the store.
 pub(super) fn runtime(app: &App, args: &RunArgs, data: &OpenStore) -> Result<WasmRuntime, Failure> {
-    WasmRuntime::builder(app.source().or_exit(Exit::NotStarted)?)
-        .chain_store(data.store())
+    let mut builder = WasmRuntime::builder(app.source().or_exit(Exit::NotStarted)?).chain_store(data.store());
+    if let Some(folder) = data.folder() {
+        let folder = folder.join(CONTENTS);
+        let contents = FileContents::open(&folder, DEFAULT_CONTENT_LIMIT)
+            .with_context(|| format!("could not read the stored contents in {}", folder.display()))
+            .or_exit(Exit::Data)?;
+        builder = builder.content_store(Arc::new(contents));
+    }
+    builder
         .config(|config| {
             config.shutdown_deadline = args.grace;
             config.orphan_deadline = args.grace;

@@ -1,0 +1,137 @@
+//! From the settings of a handler to what it grants.
+
+use super::grant::{
+    EnvironmentGrant, FilesystemGrant, Grant, HttpClientGrant, ProcessGrant, RandomGrant, TimingGrant,
+};
+use crate::manifest::HandlerKind;
+
+/// A setting that cannot be: which, and what to write.
+pub(crate) struct BadSetting {
+    pub(crate) key: &'static str,
+    pub(crate) message: String,
+}
+
+/// The settings of one handler, whose names and types are right.
+struct Settings<'a>(&'a toml::Table);
+
+/// What the handler grants.
+pub(crate) fn grant(kind: HandlerKind, config: &toml::Table) -> Result<Grant, BadSetting> {
+    let settings = Settings(config);
+    Ok(match kind {
+        HandlerKind::Runtime => Grant::Runtime,
+        HandlerKind::Supervisor => Grant::Supervisor,
+        HandlerKind::MessageServer => Grant::MessageServer,
+        HandlerKind::Store => Grant::Store,
+        HandlerKind::HttpFramework => Grant::HttpFramework,
+        HandlerKind::Timing => Grant::Timing(timing(&settings)?),
+        HandlerKind::Random => Grant::Random(random(&settings)?),
+        HandlerKind::Environment => Grant::Environment(environment(&settings)?),
+        HandlerKind::Filesystem => Grant::Filesystem(filesystem(&settings)?),
+        HandlerKind::HttpClient => {
+            let allowed_hosts = settings.texts("allowed_hosts", name)?;
+            Grant::HttpClient(HttpClientGrant { allowed_hosts })
+        }
+        HandlerKind::Process => Grant::Process(process(&settings)?),
+    })
+}
+
+fn timing(settings: &Settings<'_>) -> Result<TimingGrant, BadSetting> {
+    /// Ten years, in milliseconds.
+    const MOST: u64 = 3_650 * 24 * 3_600_000;
+    let default = TimingGrant::default();
+    let max_sleep = settings.number("max_sleep_duration", MOST)?.unwrap_or(default.max_sleep);
+    let min_sleep = settings.number("min_sleep_duration", MOST)?.unwrap_or(default.min_sleep.min(max_sleep));
+    if min_sleep > max_sleep {
+        let message = format!("must be at most `max_sleep_duration`, which is {max_sleep}");
+        return Err(BadSetting { key: "min_sleep_duration", message });
+    }
+    Ok(TimingGrant { max_sleep, min_sleep })
+}
+
+fn random(settings: &Settings<'_>) -> Result<RandomGrant, BadSetting> {
+    let default = RandomGrant::default();
+    let most = i64::MAX.unsigned_abs();
+    let grant = RandomGrant {
+        seed: settings.number("seed", most)?,
+        max_bytes: settings.number("max_bytes", 1 << 30)?.unwrap_or(default.max_bytes),
+        max_int: settings.number("max_int", most)?.unwrap_or(default.max_int),
+        allow_crypto_secure: settings.on("allow_crypto_secure"),
+    };
+    if grant.seed.is_some() && grant.allow_crypto_secure {
+        let message = "values from a `seed` are no secret; take one of them out".to_owned();
+        return Err(BadSetting { key: "allow_crypto_secure", message });
+    }
+    Ok(grant)
+}
+
+fn environment(settings: &Settings<'_>) -> Result<EnvironmentGrant, BadSetting> {
+    Ok(EnvironmentGrant {
+        allowed_vars: settings.texts("allowed_vars", variable)?,
+        denied_vars: settings.texts("denied_vars", variable)?,
+        allowed_prefixes: settings.texts("allowed_prefixes", variable)?,
+        allow_list_all: settings.on("allow_list_all"),
+    })
+}
+
+fn filesystem(settings: &Settings<'_>) -> Result<FilesystemGrant, BadSetting> {
+    let path = settings.0.get("path").and_then(toml::Value::as_str);
+    if let Some(message) = path.and_then(folder) {
+        return Err(BadSetting { key: "path", message });
+    }
+    Ok(FilesystemGrant {
+        path: path.map(ToOwned::to_owned),
+        new_dir: settings.on("new_dir"),
+        allowed_commands: settings.texts("allowed_commands", name)?,
+    })
+}
+
+fn process(settings: &Settings<'_>) -> Result<ProcessGrant, BadSetting> {
+    let default = ProcessGrant::default();
+    Ok(ProcessGrant {
+        max_processes: settings.number("max_processes", 10_000)?.unwrap_or(default.max_processes),
+        max_output_buffer: settings
+            .number("max_output_buffer", 1 << 30)?
+            .unwrap_or(default.max_output_buffer),
+        allowed_programs: settings.texts("allowed_programs", name)?,
+        allowed_paths: settings.texts("allowed_paths", folder)?,
+    })
+}
+
+impl Settings<'_> {
+    fn number(&self, key: &'static str, most: u64) -> Result<Option<u64>, BadSetting> {
+        let Some(value) = self.0.get(key).and_then(toml::Value::as_integer) else { return Ok(None) };
+        match u64::try_from(value) {
+            Ok(value) if value <= most => Ok(Some(value)),
+            _ => Err(BadSetting { key, message: format!("must be a number from 0 to {most}") }),
+        }
+    }
+
+    fn on(&self, key: &str) -> bool {
+        self.0.get(key).and_then(toml::Value::as_bool).unwrap_or(false)
+    }
+
+    /// `wrong` says what is wrong with one.
+    fn texts(&self, key: &'static str, wrong: fn(&str) -> Option<String>) -> Result<Vec<String>, BadSetting> {
+        let values = self.0.get(key).and_then(toml::Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let texts: Vec<_> = values.iter().filter_map(toml::Value::as_str).map(ToOwned::to_owned).collect();
+        match texts.iter().find_map(|text| wrong(text)) {
+            Some(message) => Err(BadSetting { key, message }),
+            None => Ok(texts),
+        }
+    }
+}
+
+fn name(text: &str) -> Option<String> {
+    let wrong = text.is_empty() || text.chars().any(char::is_control);
+    wrong.then(|| "each must have a character, and no control characters".to_owned())
+}
+
+fn variable(text: &str) -> Option<String> {
+    let wrong = text.is_empty() || text.contains(['=', '\0']);
+    wrong.then(|| "each must be a name, or its beginning: not empty, without `=`".to_owned())
+}
+
+fn folder(path: &str) -> Option<String> {
+    let wrong = path.is_empty() || path.contains('\0') || path.split('/').any(|part| part == "..");
+    wrong.then(|| "must be the path of a folder without `..` in it".to_owned())
+}

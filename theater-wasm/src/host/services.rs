@@ -1,0 +1,116 @@
+//! What the host functions of one life work with: what the actor is granted, and what the runtime has.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use theater_core::capability::{EnvironmentGrant, Grant, RandomGrant, TimingGrant};
+use theater_core::content::InvalidName;
+use theater_core::{HandlerKind, LimitError, Manifest};
+use tokio_util::sync::CancellationToken;
+
+use super::random::Generator;
+use crate::content::{ContentError, ContentStore};
+
+/// Nanoseconds since the Unix epoch.
+type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// The runtime's side of the host functions.
+#[derive(Clone)]
+pub(crate) struct Provider {
+    pub(crate) clock: Clock,
+    pub(crate) environment: Arc<BTreeMap<String, String>>,
+    pub(crate) contents: Arc<dyn ContentStore>,
+}
+
+/// Everything for one life of one actor.
+pub(crate) struct Services {
+    pub(super) provider: Provider,
+    pub(super) timing: Option<TimingGrant>,
+    pub(super) environment: Option<EnvironmentGrant>,
+    pub(super) random: Option<(RandomGrant, Generator)>,
+    /// Bytes of one content.
+    pub(super) content_limit: u64,
+    /// Cancelled when the actor is asked to end.
+    pub(super) stop: CancellationToken,
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Values of environment variables are nobody's business.
+        f.debug_struct("Services").field("timing", &self.timing).finish_non_exhaustive()
+    }
+}
+
+impl Services {
+    /// What an actor with this manifest gets; `None` if it asks for nothing of it. `life` is what makes its seeded values its
+    /// own: places from the root down to it, and the number of the life.
+    pub(crate) fn new(
+        manifest: &Manifest,
+        provider: &Provider,
+        stop: CancellationToken,
+        life: impl FnOnce() -> Vec<u64>,
+    ) -> Option<Arc<Self>> {
+        let mut services = Self {
+            provider: provider.clone(),
+            timing: None,
+            environment: None,
+            random: None,
+            content_limit: manifest.limits.message,
+            stop,
+        };
+        let mut needed = manifest.has_handler(HandlerKind::Store);
+        let mut life = Some(life);
+        for handler in &manifest.handlers {
+            match &handler.grant {
+                Grant::Timing(grant) => services.timing = Some(*grant),
+                Grant::Environment(grant) => services.environment = Some(grant.clone()),
+                Grant::Random(grant) => {
+                    let generator = match (grant.seed, life.take()) {
+                        (Some(seed), Some(life)) => Generator::seeded(seed, &life()),
+                        _ => Generator::System,
+                    };
+                    services.random = Some((*grant, generator));
+                }
+                _ => continue,
+            }
+            needed = true;
+        }
+        needed.then(|| Arc::new(services))
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub(super) fn now(&self) -> u64 {
+        (self.provider.clock)() / 1_000_000
+    }
+}
+
+/// Why a host function refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The component is run without a runtime that provides it.
+    #[error("this actor was not granted that")]
+    NotGranted,
+    /// The actor is to end.
+    #[error("the wait was given up because the actor is asked to end")]
+    Ending,
+    #[error("a wait of {asked} ms is longer than timing.max_sleep_duration allows, which is {limit} ms")]
+    TooLong { asked: u64, limit: u64 },
+    #[error("a wait of {asked} ms is shorter than timing.min_sleep_duration allows, which is {limit} ms")]
+    TooShort { asked: u64, limit: u64 },
+    #[error("{asked} bytes are more than random.max_bytes or limits.message allow, which is {limit}")]
+    TooManyBytes { asked: u64, limit: u64 },
+    #[error("there is no number from {min} on and below {max}")]
+    EmptyRange { min: u64, max: u64 },
+    #[error("an upper end of {max} is more than random.max_int allows, which is {limit}")]
+    TooHigh { max: u64, limit: u64 },
+    #[error("the operating system gives no random bytes: {0}")]
+    NoRandomness(getrandom::Error),
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    #[error("the list takes {size} bytes, more than limits.message allows, which is {limit}")]
+    LongList { size: u64, limit: u64 },
+}

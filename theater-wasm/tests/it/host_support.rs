@@ -1,0 +1,61 @@
+//! Actors that call the host functions of timing, random, environment and store: `toolbox.wasm`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use theater_core::{ActorId, ActorRuntime, MapSource, SpawnRequest};
+use theater_wasm::{RuntimeBuilder, WasmRuntime};
+
+use crate::support::{ask, components, engine};
+
+pub(crate) const ALL: &str = "{ type = \"timing\", max_sleep_duration = 60000 }, \
+    { type = \"random\", max_bytes = 64, max_int = 1000 }, \
+    { type = \"environment\", allowed_vars = [\"COLOUR\", \"ABSENT\"], allowed_prefixes = [\"APP_\"], denied_vars = [\"APP_KEY\"] }, \
+    { type = \"store\" }";
+
+/// A manifest of the toolbox with these handlers.
+pub(crate) fn toolbox(handlers: &str) -> String {
+    format!(
+        "name = \"toolbox\"\ncomponent = \"toolbox.wasm\"\nhandlers = [{{ type = \"message-server\" }}, {handlers}]\n"
+    )
+}
+
+/// Components, and manifests by name.
+pub(crate) fn source(manifests: &[(&str, &str)]) -> MapSource {
+    let file = |name: &str| std::fs::read(components().join(name)).expect("a component that is checked in");
+    let mut source = MapSource::new();
+    for name in ["toolbox.wasm", "supervisor.wasm", "worker.wasm", "bare.wasm"] {
+        source = source.with(name, file(name));
+    }
+    for (name, manifest) in manifests {
+        source = source.with(*name, (*manifest).to_owned());
+    }
+    source
+}
+
+/// A runtime on a fixed environment, so that no test depends on where it is run.
+pub(crate) fn builder(source: MapSource) -> RuntimeBuilder {
+    let environment = [("COLOUR", "red"), ("APP_NAME", "desk"), ("APP_KEY", "secret"), ("HOME", "/root")];
+    let environment: BTreeMap<_, _> =
+        environment.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    WasmRuntime::builder(source).engine(engine()).config(|config| config.environment = Arc::new(environment))
+}
+
+/// A runtime with one toolbox.
+pub(crate) async fn with(handlers: &str) -> (WasmRuntime, ActorId) {
+    let runtime = builder(source(&[("toolbox.toml", &toolbox(handlers))])).build().expect("a runtime");
+    let id = runtime.spawn(SpawnRequest::new(None, "toolbox.toml")).await.expect("it starts").id;
+    (runtime, id)
+}
+
+/// Calls one function and returns what the guest got.
+pub(crate) async fn call(runtime: &WasmRuntime, id: ActorId, words: &[&str]) -> String {
+    ask(runtime, id, &words.join("\t")).await
+}
+
+/// Calls one function that must be refused, and returns what the guest was told.
+pub(crate) async fn refusal(runtime: &WasmRuntime, id: ActorId, words: &[&str]) -> String {
+    let answer = call(runtime, id, words).await;
+    let refusal = answer.strip_prefix("error: ").unwrap_or_else(|| panic!("{words:?} gave {answer}"));
+    refusal.to_owned()
+}
