@@ -322,6 +322,12 @@ pub enum LimitError {
         /// Limit in messages.
         limit: u64,
     },
+    /// One of the two ends has as many channels as it may.
+    #[error("too many channels: limits.channels of one of the two ends is {limit}")]
+    Channels {
+        /// Limit in open channels.
+        limit: u64,
+    },
     /// The runtime runs as many actors as it can.
     #[error("too many actors: this runtime runs at most {limit}")]
     Actors {

@@ -212,6 +212,8 @@ pub struct Limits {
     pub state: u64,
     /// Bytes of one event's payload. Default 2 MiB. Exceeded: [`EventTooLarge`](crate::ExitReason::EventTooLarge).
     pub event: u64,
+    /// Channels that may be open at a time. Default 1,000. Exceeded: opening one is refused, whichever end has reached it.
+    pub channels: u32,
     /// Children that may live at a time. Default 100,000. Exceeded: spawn is refused.
     pub children: u32,
 }
@@ -227,6 +229,7 @@ impl Default for Limits {
             message: 1 << 20,
             state: 8 << 20,
             event: 2 << 20,
+            channels: 1_000,
             children: 100_000,
         }
     }

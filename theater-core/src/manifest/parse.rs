@@ -123,6 +123,7 @@ fn limits(table: &mut Reader<'_>) -> Result<Limits, ManifestError> {
     set(&mut limits.message, optional(table, "message", bytes)?);
     set(&mut limits.state, optional(table, "state", bytes)?);
     set(&mut limits.event, optional(table, "event", bytes)?);
+    set(&mut limits.channels, optional(table, "channels", |value| value.count(0..=1_000_000))?);
     set(&mut limits.children, optional(table, "children", |value| value.count(0..=1_000_000))?);
     Ok(limits)
 }

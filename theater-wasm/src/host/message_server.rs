@@ -124,7 +124,7 @@ impl message_server_host::Host for ActorStore {
     ) -> wasmtime::Result<Result<String, String>> {
         let (to, data) = (actor_id.clone(), Bytes::from(initial_msg));
         self.recorded(EventKind::OPEN_CHANNEL, actor_id, Some(data.clone()), |messenger| async move {
-            messenger.open_channel(&to, data).await
+            messenger.open_channel(&to, data).await.map(|(_, channel)| channel)
         })
         .await
     }

@@ -133,7 +133,7 @@ impl RuntimeBuilder {
                 store,
                 config: self.config,
                 registry: DashMap::default(),
-                channels: super::messages::Channels::default(),
+                channels: super::channels::Channels::default(),
                 root_exits: ExitQueue::new(),
                 roots: Mutex::default(),
                 events,

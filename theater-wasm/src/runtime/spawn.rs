@@ -75,8 +75,8 @@ impl Inner {
             Place { manifest: request.manifest.as_str().to_owned(), child_id, child_spec },
             first.clone(),
         )?;
-        let _turn = entry.starts.lock().await;
         let guard = Unregister::new(self, &entry);
+        let _turn = entry.starts.lock().await;
         self.start_life(&entry, first).await?;
         guard.keep();
         Ok(entry.info())
@@ -238,9 +238,10 @@ impl Inner {
     }
 
     /// Forgets an actor and everything below it.
-    pub(super) fn unregister(&self, entry: &Arc<Entry>, untaken: Untaken) {
+    pub(super) fn unregister(self: &Arc<Self>, entry: &Arc<Entry>, untaken: Untaken) {
         let mut below = vec![Arc::clone(entry)];
         while let Some(next) = below.pop() {
+            self.close_channels(&next);
             self.registry.remove(&next.id);
             next.exits.close();
             below.extend(std::mem::take(&mut next.core().children).into_values());

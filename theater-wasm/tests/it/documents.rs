@@ -27,6 +27,7 @@ fn the_reference_names_every_limit_with_its_default() {
         format!("| `message` | `\"{}MiB\"`", limits.message >> 20),
         format!("| `state` | `\"{}MiB\"`", limits.state >> 20),
         format!("| `event` | `\"{}MiB\"`", limits.event >> 20),
+        format!("| `channels` | {} ", limits.channels),
         format!("| `children` | {} ", limits.children),
     ] {
         assert!(page.contains(&row), "docs/manifest.md lacks: {row}");
