@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::actor::ActorId;
 use crate::exit::ExitReason;
 use crate::manifest::ManifestError;
+use crate::name::ActorName;
 
 /// Why an operation on an actor was refused or failed.
 ///
@@ -31,6 +32,14 @@ pub enum ActorError {
     NotFound {
         /// What the caller gave, cut to a printable length.
         id: String,
+    },
+    /// The name that an actor is to register is taken. Whose it is, only the embedding program can find out.
+    #[error(
+        "the name `{name}` is registered by another actor; it is free again when that has ended for good"
+    )]
+    NameTaken {
+        /// The name.
+        name: ActorName,
     },
     /// A guest named a channel that does not exist or that it is not an end of.
     #[error("no channel `{id}` of this actor")]

@@ -13,6 +13,8 @@ mod supervision;
 
 use std::time::Duration;
 
+use crate::name::ActorName;
+
 pub use children::{ChildEntry, ChildSource};
 pub use error::{ManifestError, ManifestErrorKind, SupervisionRule};
 pub use keeping::{ChainLimits, DurabilityMode, SnapshotPolicy};
@@ -33,6 +35,8 @@ pub const MAX_DECLARED: usize = 100_000;
 pub struct Manifest {
     /// The actor's name. Not unique.
     pub name: String,
+    /// The name that the actor registers, to be addressed by: unique in its runtime.
+    pub register: Option<ActorName>,
     /// The version of the actor, for people.
     pub version: Option<String>,
     /// Where the component is, relative to the manifest. `None`: a pure supervisor, an actor that does nothing but

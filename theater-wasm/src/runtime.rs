@@ -12,6 +12,7 @@ mod growth;
 mod life;
 mod mailbox;
 mod messages;
+mod names;
 mod observe;
 mod past;
 mod rerun;
@@ -86,6 +87,7 @@ pub(crate) struct Inner {
     /// Ids are made here and not by guests, so nobody can choose them to collide: a fast hash will do.
     registry: DashMap<ActorId, Arc<Entry>, FxBuildHasher>,
     channels: channels::Channels,
+    names: names::Names,
     root_exits: ExitQueue,
     roots: std::sync::Mutex<entry::Roots>,
     events: broadcast::Sender<(Lsn, LifecycleEvent)>,

@@ -46,6 +46,7 @@ fn body(table: &mut Reader<'_>, name: Option<&str>, depth: usize) -> Result<Mani
     let manifest = Manifest {
         name,
         component: component(table)?,
+        register: optional(table, "register", Value::actor_name)?,
         version: optional(table, "version", Value::string)?.map(ToOwned::to_owned),
         description: optional(table, "description", Value::string)?.map(ToOwned::to_owned),
         long_description: optional(table, "long_description", Value::string)?.map(ToOwned::to_owned),
@@ -73,7 +74,7 @@ fn body(table: &mut Reader<'_>, name: Option<&str>, depth: usize) -> Result<Mani
 
 /// A pure supervisor is refused what only a component has a use for: whoever gives it expects an effect.
 fn no_component(table: &mut Reader<'_>) -> Result<(), ManifestError> {
-    for key in ["handlers", "handler", "init_state", "snapshot"] {
+    for key in ["handlers", "handler", "init_state", "snapshot", "register"] {
         if let Some(value) = table.get(key) {
             return Err(value.breaks(SupervisionRule::PureSupervisor { key }));
         }

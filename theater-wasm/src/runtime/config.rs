@@ -134,6 +134,7 @@ impl RuntimeBuilder {
                 config: self.config,
                 registry: DashMap::default(),
                 channels: super::channels::Channels::default(),
+                names: super::names::Names::default(),
                 root_exits: ExitQueue::new(),
                 roots: Mutex::default(),
                 events,

@@ -248,6 +248,7 @@ impl Inner {
 
     /// Counts an actor that ended for good, and forgets the oldest such sibling beyond the retention.
     fn retire(self: &Arc<Self>, entry: &Arc<Entry>) {
+        self.names.free(entry.manifest.register.as_ref(), entry.id);
         self.close_channels(entry);
         let keep = self.config.retained_children;
         let oldest = match &entry.parent {

@@ -316,6 +316,7 @@ impl Entry {
         };
         ActorInfo::new(self.id, self.parent_id(), &self.manifest.name, status)
             .with_incarnation(core.incarnation)
+            .with_registered(self.manifest.register.clone())
             .with_child_spec(self.child_spec)
     }
 

@@ -122,9 +122,7 @@ impl Messenger {
     }
 
     pub(super) fn target(&self, id: &str) -> Result<Arc<Entry>, ActorError> {
-        let unknown = || ActorError::NotFound { id: printable(id) };
-        let id: ActorId = id.parse().map_err(|_| unknown())?;
-        self.inner.find(id).ok_or_else(unknown)
+        self.inner.addressed(id).ok_or_else(|| ActorError::NotFound { id: printable(id) })
     }
 
     pub(super) fn check_size(&self, data: &Bytes) -> Result<(), ActorError> {
@@ -132,13 +130,16 @@ impl Messenger {
         if size > limit { Err(theater_core::LimitError::Message { size, limit }.into()) } else { Ok(()) }
     }
 
-    pub(crate) fn send(&self, to: &str, data: Bytes) -> Result<(), ActorError> {
+    /// Sends, and says to whom.
+    pub(crate) fn send(&self, to: &str, data: Bytes) -> Result<ActorId, ActorError> {
         self.check_size(&data)?;
-        self.inner.deliver(&*self.target(to)?, Envelope::Send { from: Some(self.entry.id), data })
+        let target = self.target(to)?;
+        self.inner.deliver(&target, Envelope::Send { from: Some(self.entry.id), data })?;
+        Ok(target.id)
     }
 
-    /// Asks and waits. The wait ends early when this actor is asked to end, so that its call can end.
-    pub(crate) async fn request(&self, to: &str, data: Bytes) -> Result<Bytes, ActorError> {
+    /// Asks, waits, and says whose the answer is. The wait ends early when this actor is asked to end, so that its call can end.
+    pub(crate) async fn request(&self, to: &str, data: Bytes) -> Result<(ActorId, Bytes), ActorError> {
         self.check_size(&data)?;
         let target = self.target(to)?;
         let _waiting = self.wait_for(&target, "request")?;
@@ -150,7 +151,8 @@ impl Messenger {
             biased;
             answer = within("request", limit, answer) => {
                 let answer = answer?.unwrap_or(Err(ActorError::NoReply { id: target.id }));
-                self.check_answer(answer.map_err(|error| self.fitting(error))?)
+                let answer = self.check_answer(answer.map_err(|error| self.fitting(error))?)?;
+                Ok((target.id, answer))
             }
             () = self.control.stopping() => Err(ActorError::ShuttingDown),
         }

@@ -11,6 +11,7 @@ mod isolation;
 mod limits;
 mod liveness;
 mod messages;
+mod names;
 mod refusals;
 mod revive;
 mod seed;
