@@ -7,6 +7,7 @@ mod conformance;
 mod declared;
 mod documents;
 mod groups;
+mod hostile;
 mod isolation;
 mod limits;
 mod liveness;
