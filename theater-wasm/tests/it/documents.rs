@@ -102,8 +102,8 @@ fn the_python_verifier_of_the_format_page_agrees_with_ours() {
 
 /// The Rust files of a crate.
 fn sources(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("a folder of a crate") {
+        let path = entry.expect("a folder that can be read").path();
         if path.is_dir() {
             sources(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
