@@ -431,6 +431,42 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_is_open_from_the_yes_to_the_close_of_either_end_and_keeps_its_record_from_being_pruned() {
+        let mut chain = Writing::new();
+        chain.start(1, Origin::Init);
+        let init = chain.call("init");
+        chain.state(init, b"x");
+        let other = ActorId::from_parts(2, [2; 10]);
+        let channel_call = |chain: &mut Writing, function: &'static str, channel: &'static str| {
+            let call = Call {
+                function: function.into(),
+                from: Some(other),
+                subject: Some(channel.into()),
+                data: None,
+                error_type: None,
+            };
+            chain.write(EventKind::CALL, payload::encode(&call))
+        };
+        for (channel, yes) in [("refused", false), ("accepted", true)] {
+            let call = channel_call(&mut chain, "handle-channel-open", channel);
+            assert!(!chain.past.accepted.contains_key(channel), "nobody has said yes");
+            chain.return_with(call, Return { accepted: Some(yes), ..Return::default() });
+            assert_eq!(chain.past.accepted.contains_key(channel), yes);
+        }
+        let opened = HostCall::Answered { subject: Some(other.to_string()), data: Some("opened".into()) };
+        let opened_at = chain.write(EventKind::OPEN_CHANNEL, payload::encode(&opened));
+        assert_eq!(chain.past.opened.get("opened").map(|end| end.other), Some(other));
+        let later = chain.call("handle-send");
+        chain.state(later, b"y");
+        assert!(chain.past.needed_from() < opened_at, "the yes is older");
+        channel_call(&mut chain, "handle-channel-close", "accepted");
+        assert!(chain.past.accepted.is_empty(), "the other end closed it");
+        let closed = HostCall::Answered { subject: Some("opened".into()), data: None };
+        chain.write(EventKind::CLOSE_CHANNEL, payload::encode(&closed));
+        assert!(chain.past.opened.is_empty(), "it closed that itself");
+    }
+
+    #[test]
     fn a_message_that_was_interrupted_is_known_by_the_host_calls_that_it_had_made() {
         let mut chain = Writing::new();
         chain.start(1, Origin::Init);

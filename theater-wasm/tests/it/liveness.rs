@@ -54,12 +54,15 @@ async fn the_whole_tree_stops_within_its_deadline_although_children_ignore_it() 
 async fn kill_does_not_wait_for_a_guest_that_spins_nor_for_a_stop_that_does() {
     let runtime = std::sync::Arc::new(runtime());
     let id = root(&runtime, "worker-patient.toml").await;
+    ask(&runtime, id, "total").await;
     runtime.send(id, "spin").await.unwrap();
     eventually("it spins", || async {
         let calls = events(&runtime, id).await;
         calls.iter().any(|event| event.payload.ends_with(b"spin")).then_some(())
     })
     .await;
+    // Its chain has the message when the mailbox does. Whoever spins has taken it out.
+    tokio::time::sleep(Duration::from_millis(200)).await;
     let patient = tokio::spawn({
         let runtime = runtime.clone();
         async move { runtime.stop(Authority::Operator, id, StopMode::Infinity).await }

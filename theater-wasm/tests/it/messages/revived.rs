@@ -69,6 +69,10 @@ async fn what_a_chatter_did_with_channels_runs_again_with_the_same_outputs_and_s
     ask(&process, one, "say channel-of-nobody hello").await;
     ask(&process, one, &format!("close {channel}")).await;
     ask(&process, one, &format!("close {channel}")).await;
+    // Mailboxes are in order: what was sent before has been handled.
+    for actor in [one, two] {
+        ask(&process, actor, "heard").await;
+    }
     for actor in [one, two] {
         let records = events(&process, actor).await;
         let host = records.iter().filter(|event| event.header.kind.0 >= EventKind::LOG.0).count() as u64;
