@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
 
 use crate::exit::ExitReason;
+use crate::name::ActorName;
 
 /// Names one actor across all its lives.
 ///
@@ -141,6 +142,8 @@ pub struct ActorInfo {
     pub parent: Option<ActorId>,
     /// The name in its manifest. Not unique.
     pub name: String,
+    /// The name that it registers, and can be addressed by while it has not ended for good.
+    pub registered: Option<ActorName>,
     /// Its current or last life.
     pub incarnation: Incarnation,
     /// Where it is in that life.
@@ -157,6 +160,7 @@ impl ActorInfo {
             id,
             parent,
             name: name.into(),
+            registered: None,
             incarnation: Incarnation::FIRST,
             status,
             child_spec: crate::manifest::ChildSpec::default(),
@@ -167,6 +171,13 @@ impl ActorInfo {
     #[must_use]
     pub fn with_incarnation(mut self, incarnation: Incarnation) -> Self {
         self.incarnation = incarnation;
+        self
+    }
+
+    /// The same, under a name that it registers.
+    #[must_use]
+    pub fn with_registered(mut self, name: Option<ActorName>) -> Self {
+        self.registered = name;
         self
     }
 

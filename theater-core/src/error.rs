@@ -7,6 +7,7 @@ use crate::actor::ActorId;
 use crate::capability::Refused;
 use crate::exit::ExitReason;
 use crate::manifest::ManifestError;
+use crate::name::ActorName;
 
 /// Why an operation on an actor was refused or failed.
 ///
@@ -32,6 +33,14 @@ pub enum ActorError {
     NotFound {
         /// What the caller gave, cut to a printable length.
         id: String,
+    },
+    /// The name that an actor is to register is taken. Whose it is, only the embedding program can find out.
+    #[error(
+        "the name `{name}` is registered by another actor; it is free again when that has ended for good"
+    )]
+    NameTaken {
+        /// The name.
+        name: ActorName,
     },
     /// A guest named a channel that does not exist or that it is not an end of.
     #[error("no channel `{id}` of this actor")]
@@ -324,6 +333,12 @@ pub enum LimitError {
     #[error("mailbox full: {limit} messages wait already (limits.mailbox); send again later")]
     Mailbox {
         /// Limit in messages.
+        limit: u64,
+    },
+    /// One of the two ends has as many channels as it may.
+    #[error("too many channels: limits.channels of one of the two ends is {limit}")]
+    Channels {
+        /// Limit in open channels.
         limit: u64,
     },
     /// The runtime runs as many actors as it can.

@@ -14,6 +14,7 @@
 //! | [`content`] | names of stored contents |
 //! | [`host`] | [`Caller`], [`HostLinker`]: linking host functions to guests |
 //! | [`handle`], [`shutdown`] | [`ActorHandle`], [`ShutdownReceiver`] |
+//! | [`name`] | names that actors register, to be addressed by |
 //! | [`command`] | the command channel in front of any runtime |
 
 #![forbid(unsafe_code)]
@@ -29,6 +30,7 @@ pub mod exits;
 pub mod handle;
 pub mod host;
 pub mod manifest;
+pub mod name;
 pub mod runtime;
 pub mod shutdown;
 pub mod source;
@@ -54,6 +56,7 @@ pub use manifest::{
     ManifestErrorKind, RestartPolicy, Shutdown, SnapshotPolicy, Strategy, SupervisionRule, SupervisionSpec,
     Thousandths,
 };
+pub use name::{ActorName, InvalidActorName};
 pub use runtime::{ActorRuntime, Authority, ChildNotice, RestartFrom, SpawnRequest, StartFrom, StopMode};
 pub use shutdown::{ShutdownController, ShutdownReceiver};
 pub use source::{LoadedChild, LoadedManifest, ManifestRef, ManifestSource, MapSource, load};

@@ -13,6 +13,8 @@ mod supervision;
 
 use std::time::Duration;
 
+use crate::name::ActorName;
+
 pub use children::{ChildEntry, ChildSource};
 pub use error::{ManifestError, ManifestErrorKind, SupervisionRule};
 pub use keeping::{ChainLimits, DurabilityMode, SnapshotPolicy};
@@ -33,6 +35,8 @@ pub const MAX_DECLARED: usize = 100_000;
 pub struct Manifest {
     /// The actor's name. Not unique.
     pub name: String,
+    /// The name that the actor registers, to be addressed by: unique in its runtime.
+    pub register: Option<ActorName>,
     /// The version of the actor, for people.
     pub version: Option<String>,
     /// Where the component is, relative to the manifest. `None`: a pure supervisor, an actor that does nothing but
@@ -214,6 +218,8 @@ pub struct Limits {
     pub state: u64,
     /// Bytes of one event's payload. Default 2 MiB. Exceeded: [`EventTooLarge`](crate::ExitReason::EventTooLarge).
     pub event: u64,
+    /// Channels that may be open at a time. Default 1,000. Exceeded: opening one is refused, whichever end has reached it.
+    pub channels: u32,
     /// Children that may live at a time. Default 100,000. Exceeded: spawn is refused.
     pub children: u32,
 }
@@ -229,6 +235,7 @@ impl Default for Limits {
             message: 1 << 20,
             state: 8 << 20,
             event: 2 << 20,
+            channels: 1_000,
             children: 100_000,
         }
     }

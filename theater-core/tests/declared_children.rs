@@ -115,6 +115,12 @@ fn every_illegal_combination_names_file_line_and_rule() {
             "app.toml:2: a significant child must not be permanent",
         ),
         (
+            "name = \"app\"\ncomponent = \"a.wasm\"\nregister = \"desk\"\n[[children]]\nid = \"x\"\n\
+             component = \"w.wasm\"\nregister = \"desk\""
+                .to_owned(),
+            "app.toml:4: the name `desk` is registered by another actor of this tree",
+        ),
+        (
             child("component = \"w.wasm\"\nsignificant = true"),
             "app.toml:2: a significant child must not be permanent",
         ),

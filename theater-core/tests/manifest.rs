@@ -273,11 +273,11 @@ fn every_refusal_names_the_line_and_what_would_be_right() {
             "colour = 1",
             "a.toml:3: unknown key `colour` in the manifest; known are: chain, child_spec, children, component, \
              component_path, description, durability, handler, handlers, init_state, interface, limits, long_description, name, \
-             package, permission_policy, save_chain, snapshot, snapshots, supervision, version",
+             package, permission_policy, register, save_chain, snapshot, snapshots, supervision, version",
         ),
         (
             "[limits]\nmemoryy = 1",
-            "a.toml:4: unknown key `memoryy` in [limits], did you mean `memory`?; known are: call_deadline, children, event, host_deadline, \
+            "a.toml:4: unknown key `memoryy` in [limits], did you mean `memory`?; known are: call_deadline, channels, children, event, host_deadline, \
              mailbox, mailbox_overflow, memory, message, state",
         ),
         (
@@ -546,4 +546,27 @@ fn how_a_chain_is_kept_is_read_and_has_defaults() {
     ] {
         assert_eq!(manifest(text).unwrap_err().line, Some(line), "{text}");
     }
+}
+
+#[test]
+fn a_name_to_register_is_no_id_and_a_pure_supervisor_has_no_use_for_one() {
+    let parse = |register: &str| {
+        Manifest::parse("a.toml", &format!("name = \"a\"\ncomponent = \"a.wasm\"\nregister = \"{register}\""))
+    };
+    let manifest = parse("order-desk").unwrap();
+    assert_eq!(manifest.register.map(String::from).as_deref(), Some("order-desk"));
+    for bad in ["Order Desk", "", "-a", "019ac2f5-0b00-7007-8707-070707070707"] {
+        let error = parse(bad).unwrap_err();
+        assert_eq!(error.line, Some(3), "{error}");
+        assert!(error.to_string().contains("not a name to register"), "{error}");
+    }
+    let pure = "name = \"a\"\nregister = \"a\"\n[supervision]\nstrategy = \"one-for-one\"";
+    let error = Manifest::parse("a.toml", pure).unwrap_err();
+    assert!(error.to_string().contains("register"), "{error}");
+    let child = "name = \"a\"\ncomponent = \"a.wasm\"\n[[children]]\nid = \"b\"\ncomponent = \"b.wasm\"\nregister = \"b\"";
+    let manifest = Manifest::parse("a.toml", child).unwrap();
+    let theater_core::ChildSource::Inline(child) = &manifest.children[0].source else {
+        panic!("it stands here")
+    };
+    assert_eq!(child.register.as_ref().map(theater_core::ActorName::as_str), Some("b"));
 }

@@ -3,6 +3,7 @@
 mod actor_runtime;
 mod begin;
 mod chain;
+mod channels;
 mod check;
 mod config;
 mod end;
@@ -11,6 +12,7 @@ mod growth;
 mod life;
 mod mailbox;
 mod messages;
+mod names;
 mod observe;
 mod past;
 mod rerun;
@@ -85,9 +87,10 @@ pub(crate) struct Inner {
     config: RuntimeConfig,
     /// Ids are made here and not by guests, so nobody can choose them to collide: a fast hash will do.
     registry: DashMap<ActorId, Arc<Entry>, FxBuildHasher>,
-    channels: messages::Channels,
+    channels: channels::Channels,
     /// What host functions use.
     provider: Provider,
+    names: names::Names,
     root_exits: ExitQueue,
     roots: std::sync::Mutex<entry::Roots>,
     events: broadcast::Sender<(Lsn, LifecycleEvent)>,

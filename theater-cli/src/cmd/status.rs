@@ -42,12 +42,13 @@ fn text(status: &Status) -> String {
     for actor in &status.actors {
         let reason =
             actor.reason.as_ref().map(|reason| format!(": {}", printable(reason))).unwrap_or_default();
+        let registered = actor.registered.as_ref().map(|name| format!(" @{name}")).unwrap_or_default();
         let level = actor.path.matches('/').count();
         let own = actor.path.rsplit('/').next().unwrap_or_default();
         line(
             "",
             &format!(
-                "{:indent$}{}  {}  life {}  {}{reason}",
+                "{:indent$}{}{registered}  {}  life {}  {}{reason}",
                 "",
                 printable(own),
                 actor.id,

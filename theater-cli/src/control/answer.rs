@@ -161,6 +161,10 @@ impl Control {
         if self.root().is_none() {
             return Err(Refusal::new(RefusalKind::Starting, "the app is still starting"));
         }
+        // A registered name is one actor's, whatever others are called.
+        if let Some(id) = self.0.runtime.whereis(text) {
+            return Ok(id);
+        }
         let called: Vec<_> = self.actors().await.into_iter().map(|actor| actor.called).collect();
         let refusal = |unclear: Unclear| {
             let kind = match &unclear {
@@ -237,6 +241,7 @@ impl Alive {
             id: self.info.id,
             name: self.info.name.clone(),
             path: self.called.path(),
+            registered: self.info.registered.clone(),
             parent: self.info.parent,
             incarnation: self.info.incarnation,
             status: status.to_owned(),

@@ -1,7 +1,7 @@
 //! What goes over the control socket. `docs/cli.md` documents it: fields are added to, never renamed.
 
 use serde::{Deserialize, Serialize};
-use theater_core::{ActorId, Incarnation};
+use theater_core::{ActorId, ActorName, Incarnation};
 
 /// The version of the protocol, in every line.
 pub(crate) const VERSION: u32 = 1;
@@ -168,6 +168,9 @@ pub(crate) struct ActorStatus {
     pub(crate) id: ActorId,
     pub(crate) name: String,
     pub(crate) path: String,
+    /// The name that it registers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) registered: Option<ActorName>,
     pub(crate) parent: Option<ActorId>,
     pub(crate) incarnation: Incarnation,
     /// `starting`, `running`, `stopping` or `ended`.

@@ -91,6 +91,34 @@ fn an_actor_is_asked_by_its_name_its_path_and_its_ids_and_answers_raw() {
 }
 
 #[test]
+fn an_actor_is_asked_by_the_name_that_it_registers_and_status_shows_that() {
+    let folder = Folder::new();
+    let component = std::fs::read(examples().join("components/worker.wasm")).unwrap();
+    std::fs::write(folder.path("worker.wasm"), component).unwrap();
+    let manifest = "name = \"app\"\ncomponent = \"worker.wasm\"\nregister = \"counter.main\"\n\
+        handlers = [{ type = \"message-server\" }]\n";
+    std::fs::write(folder.path("app.toml"), manifest).unwrap();
+    let data = folder.path("data");
+    let mut command = theater();
+    command.arg("run").arg(folder.path("app.toml")).arg("--data").arg(&data).stdout(Stdio::null());
+    let mut app = command.stderr(Stdio::null()).spawn().unwrap();
+    let started = std::time::Instant::now();
+    let answer = loop {
+        let answer = request(&data, "counter.main", "add 2");
+        if answer.code == Some(0) || started.elapsed() > Duration::from_secs(60) {
+            break answer;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!((answer.code, &*answer.stdout), (Some(0), "2"), "{answer}");
+    assert_eq!(status(&data)["actors"][0]["registered"], "counter.main");
+    let shown = ask("status", &data, &[]);
+    assert!(shown.stdout.contains(" app @counter.main  "), "{shown}");
+    app.kill().unwrap();
+    app.wait().unwrap();
+}
+
+#[test]
 fn a_message_may_come_from_standard_input_and_is_handled() {
     let (_tree, folder) = live_tree(&[]);
     let data = folder.path("data");

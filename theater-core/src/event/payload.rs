@@ -12,6 +12,7 @@ use crate::actor::{ActorId, Incarnation};
 use crate::event::{ChainId, EventHash};
 use crate::exit::ExitReason;
 use crate::manifest::ChildSpec;
+use crate::name::ActorName;
 
 /// A payload that could not be read as the expected type.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -151,6 +152,9 @@ pub struct Started {
     /// The runtime had ended, and brought the actor back with its children: for them no life of it has ended.
     #[serde(default, skip_serializing_if = "is_false")]
     pub revived: bool,
+    /// The name that the actor can be addressed by from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered: Option<ActorName>,
 }
 
 impl Started {
@@ -160,7 +164,8 @@ impl Started {
         let state_len = state.map(|state| state.len() as u64);
         let first = incarnation == Incarnation::FIRST && origin == Origin::Init;
         let elsewhere = first || matches!(origin, Origin::Given | Origin::Snapshot);
-        Self { incarnation, origin, state_len, state: state.filter(|_| elsewhere).cloned(), revived: false }
+        let state = state.filter(|_| elsewhere).cloned();
+        Self { incarnation, origin, state_len, state, revived: false, registered: None }
     }
 }
 
@@ -325,6 +330,16 @@ mod tests {
         let call = HostCall::Answered { subject: None, data: Some(Bytes::from_static(b"\x00\xff")) };
         assert_eq!(decode::<HostCall>(&encode(&call)).unwrap(), call);
         assert!(decode::<Exited>(b"\xff\x00").is_err());
+    }
+
+    #[test]
+    fn a_start_of_before_names_reads_back_as_one_without() {
+        let without = Started::new(Incarnation::FIRST, Origin::Init, None);
+        let bytes = encode(&without);
+        assert!(!bytes.windows(10).any(|text| text == b"registered"));
+        assert_eq!(decode::<Started>(&bytes).unwrap(), without);
+        let with = Started { registered: "desk".parse().ok(), ..without };
+        assert_eq!(decode::<Started>(&encode(&with)).unwrap(), with);
     }
 
     #[test]

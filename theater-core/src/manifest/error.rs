@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::name::ActorName;
+
 /// A manifest, or something that it refers to, that cannot be used: what is wrong, and where.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -171,6 +173,12 @@ pub enum SupervisionRule {
         id: String,
         /// The line of the first.
         first: u32,
+    },
+    /// A name is one actor's.
+    #[error("the name `{name}` is registered by another actor of this tree; `register` must differ")]
+    DuplicateName {
+        /// The name.
+        name: ActorName,
     },
     /// A child is a reference to a manifest or a manifest itself.
     #[error(

@@ -47,6 +47,7 @@ fn body(table: &mut Reader<'_>, name: Option<&str>, depth: usize) -> Result<Mani
     let manifest = Manifest {
         name,
         component: component(table)?,
+        register: optional(table, "register", Value::actor_name)?,
         version: optional(table, "version", Value::string)?.map(ToOwned::to_owned),
         description: optional(table, "description", Value::string)?.map(ToOwned::to_owned),
         long_description: optional(table, "long_description", Value::string)?.map(ToOwned::to_owned),
@@ -74,7 +75,7 @@ fn body(table: &mut Reader<'_>, name: Option<&str>, depth: usize) -> Result<Mani
 
 /// A pure supervisor is refused what only a component has a use for: whoever gives it expects an effect.
 fn no_component(table: &mut Reader<'_>) -> Result<(), ManifestError> {
-    for key in ["handlers", "handler", "init_state", "snapshot"] {
+    for key in ["handlers", "handler", "init_state", "snapshot", "register"] {
         if let Some(value) = table.get(key) {
             return Err(value.breaks(SupervisionRule::PureSupervisor { key }));
         }
@@ -124,6 +125,7 @@ fn limits(table: &mut Reader<'_>) -> Result<Limits, ManifestError> {
     set(&mut limits.message, optional(table, "message", bytes)?);
     set(&mut limits.state, optional(table, "state", bytes)?);
     set(&mut limits.event, optional(table, "event", bytes)?);
+    set(&mut limits.channels, optional(table, "channels", |value| value.count(0..=1_000_000))?);
     set(&mut limits.children, optional(table, "children", |value| value.count(0..=1_000_000))?);
     Ok(limits)
 }

@@ -168,6 +168,10 @@ impl<'a> Value<'a> {
         Ok(text.to_owned())
     }
 
+    pub(super) fn actor_name(&self) -> Result<crate::ActorName, ManifestError> {
+        self.string()?.parse().map_err(|error: crate::InvalidActorName| self.invalid(error.to_string()))
+    }
+
     pub(super) fn boolean(&self) -> Result<bool, ManifestError> {
         match self.value.get_ref() {
             DeValue::Boolean(value) => Ok(*value),

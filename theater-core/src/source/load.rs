@@ -1,6 +1,6 @@
 //! From one manifest to the whole tree that it declares.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use crate::manifest::{
     AutoShutdown, ChildEntry, ChildSource, ChildSpec, MAX_DECLARED, MAX_DEPTH, Manifest, ManifestError,
     ManifestErrorKind, RestartPolicy, SupervisionRule,
 };
+use crate::name::ActorName;
 use crate::runtime::RestartFrom;
 
 /// Loads a manifest and, below it, those of all children that it declares, so that everything that is wrong with the
@@ -47,7 +48,8 @@ pub async fn load(
         return Ok(loaded);
     }
     let path = vec![Arc::clone(&loaded.origin)];
-    let mut loader = Loader { source, seen: HashMap::new(), path, declared: 0 };
+    let names = loaded.manifest.register.iter().cloned().collect();
+    let mut loader = Loader { source, seen: HashMap::new(), path, declared: 0, names };
     let loaded = loader.children(loaded, 0).await?;
     // Whatever may bound the first of them: those below it have no more than those above.
     Bound::NONE.admit(&loaded.manifest).map_or(Ok(()), |bound| bound.check_declared(&loaded))?;
@@ -62,6 +64,8 @@ struct Loader<'a> {
     path: Vec<Arc<str>>,
     /// Children so far.
     declared: usize,
+    /// The names that they register.
+    names: HashSet<ActorName>,
 }
 
 type Loading<'a> = Pin<Box<dyn Future<Output = Result<LoadedManifest, ManifestError>> + Send + 'a>>;
@@ -100,6 +104,12 @@ impl Loader<'_> {
                         self.children(embedded(&loaded, entry, inline), depth + 1).await?
                     }
                 };
+                if let Some(name) = &child.manifest.register
+                    && !self.names.insert(name.clone())
+                {
+                    let rule = SupervisionRule::DuplicateName { name: name.clone() };
+                    return Err(broken(&loaded.origin, entry, rule));
+                }
                 let child_spec = child_spec(entry, &child.manifest, &manifest)
                     .map_err(|rule| broken(&loaded.origin, entry, rule))?;
                 children.push(LoadedChild { id: Arc::clone(&entry.id), child_spec, manifest: child });

@@ -82,3 +82,25 @@ fn compile(engine: &ActorEngine, handlers: Handlers, bytes: &[u8]) -> Outcome {
     }
     component.prepare()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::EngineConfig;
+
+    #[tokio::test]
+    async fn a_component_is_compiled_once_however_often_it_is_asked_for() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/components/bare.wasm");
+        let bytes = Bytes::from(std::fs::read(path).unwrap());
+        let manifest = Manifest::parse("a.toml", "name = \"a\"\ncomponent = \"a.wasm\"").unwrap();
+        let engine = ActorEngine::new(&EngineConfig::default()).unwrap();
+        let cache = ComponentCache::default();
+        let digest = cache.digest(&bytes);
+        let all = (0..8).map(|_| cache.prepare(&engine, &manifest, digest, bytes.clone()));
+        assert!(futures_util::future::join_all(all).await.iter().all(Result::is_ok));
+        // There is nothing here to compile.
+        assert!(cache.prepare(&engine, &manifest, digest, Bytes::new()).await.is_ok());
+        assert!(cache.prepare(&engine, &manifest, [0; 32], Bytes::new()).await.is_err());
+        assert_eq!(cache.entries.len(), 2);
+    }
+}

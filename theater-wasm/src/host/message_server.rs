@@ -2,7 +2,7 @@
 //! and each answer after it.
 
 use theater_core::event::payload::{HostCall, decode, encode};
-use theater_core::{ActorError, Bytes, EventKind};
+use theater_core::{ActorError, ActorId, Bytes, EventKind};
 
 use super::bindings::theater::simple::message_server_host;
 use super::to_guest;
@@ -67,6 +67,18 @@ impl ActorStore {
         data: Option<Bytes>,
         work: impl FnOnce(Messenger) -> F,
     ) -> wasmtime::Result<Result<T, String>> {
+        let addressed = |messenger| async move { work(messenger).await.map(|answer| (None, answer)) };
+        self.recorded_of(kind, subject, data, addressed).await
+    }
+
+    /// The same of a function that is about an actor, which may be named. The record of the answer says by its id which one it was.
+    async fn recorded_of<T: Recorded, F: Future<Output = Result<(Option<ActorId>, T), ActorError>>>(
+        &mut self,
+        kind: EventKind,
+        subject: String,
+        data: Option<Bytes>,
+        work: impl FnOnce(Messenger) -> F,
+    ) -> wasmtime::Result<Result<T, String>> {
         let subject = Some(theater_core::error::printable(&subject));
         // What is too large for a message is refused; it need not be recorded in full for that.
         let limit = self.limits().message;
@@ -90,19 +102,22 @@ impl ActorStore {
             }
         };
         let outcome = match &result {
-            Ok(answer) => HostCall::Answered { subject, data: answer.recorded() },
+            Ok((actor, answer)) => {
+                let subject = actor.map(|actor| actor.to_string()).or(subject);
+                HostCall::Answered { subject, data: answer.recorded() }
+            }
             Err(error) => HostCall::Refused { subject, error: error.clone() },
         };
         self.must_record(kind, encode(&outcome)).await?;
-        Ok(result)
+        Ok(result.map(|(_, answer)| answer))
     }
 }
 
 impl message_server_host::Host for ActorStore {
     async fn send(&mut self, actor_id: String, msg: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
         let (to, data) = (actor_id.clone(), Bytes::from(msg));
-        self.recorded(EventKind::SEND, actor_id, Some(data.clone()), |messenger| async move {
-            messenger.send(&to, data)
+        self.recorded_of(EventKind::SEND, actor_id, Some(data.clone()), |messenger| async move {
+            messenger.send(&to, data).map(|actor| (Some(actor), ()))
         })
         .await
     }
@@ -110,8 +125,8 @@ impl message_server_host::Host for ActorStore {
     async fn request(&mut self, actor_id: String, msg: Vec<u8>) -> wasmtime::Result<Result<Vec<u8>, String>> {
         let (to, data) = (actor_id.clone(), Bytes::from(msg));
         let answer = self
-            .recorded(EventKind::REQUEST, actor_id, Some(data.clone()), |messenger| async move {
-                messenger.request(&to, data).await
+            .recorded_of(EventKind::REQUEST, actor_id, Some(data.clone()), |messenger| async move {
+                messenger.request(&to, data).await.map(|(actor, answer)| (Some(actor), answer))
             })
             .await?;
         Ok(answer.map(Vec::from))
@@ -123,8 +138,8 @@ impl message_server_host::Host for ActorStore {
         initial_msg: Vec<u8>,
     ) -> wasmtime::Result<Result<String, String>> {
         let (to, data) = (actor_id.clone(), Bytes::from(initial_msg));
-        self.recorded(EventKind::OPEN_CHANNEL, actor_id, Some(data.clone()), |messenger| async move {
-            messenger.open_channel(&to, data).await
+        self.recorded_of(EventKind::OPEN_CHANNEL, actor_id, Some(data.clone()), |messenger| async move {
+            messenger.open_channel(&to, data).await.map(|(actor, channel)| (Some(actor), channel))
         })
         .await
     }

@@ -59,6 +59,11 @@ impl Inner {
             return Err(ActorError::ShuttingDown);
         }
         let mut core = entry.core();
+        if core.inboxes.is_none() {
+            return Err(ActorError::StillRunning { id: entry.id });
+        }
+        // One that had ended for good may have to share its name no more.
+        self.names.register(entry.manifest.register.as_ref(), entry.id)?;
         let mut inboxes = core.inboxes.take().ok_or(ActorError::StillRunning { id: entry.id })?;
         let asked = std::mem::take(&mut core.asked);
         core.automatic = !asked && matches!(core.phase, Phase::Ended { awaiting: true, .. });

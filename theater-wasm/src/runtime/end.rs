@@ -66,7 +66,7 @@ impl Inner {
     /// With its last life if it has ended already: then that is final, nobody will start it again, unless that is what
     /// comes next.
     fn begin_ending(
-        &self,
+        self: &Arc<Self>,
         entry: &Arc<Entry>,
         then: Then,
     ) -> Result<Arc<LifeControl>, Option<Arc<LifeControl>>> {
@@ -247,7 +247,9 @@ impl Inner {
     }
 
     /// Counts an actor that ended for good, and forgets the oldest such sibling beyond the retention.
-    fn retire(&self, entry: &Arc<Entry>) {
+    fn retire(self: &Arc<Self>, entry: &Arc<Entry>) {
+        self.names.free(entry.manifest.register.as_ref(), entry.id);
+        self.close_channels(entry);
         let keep = self.config.retained_children;
         let oldest = match &entry.parent {
             Some(parent) => {

@@ -1,6 +1,6 @@
 //! What the registry keeps for one actor: everything that can be known or asked without waiting for it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -86,6 +86,8 @@ pub(super) struct Entry {
     /// The request that is being handled, or `u64::MAX`: it is not outstanding, its handler is still to answer.
     handling: AtomicU64,
     pending: Mutex<VecDeque<Pending>>,
+    /// Channels that are open or offered, of which it is an end.
+    pub(super) channels: Mutex<BTreeSet<Arc<str>>>,
     /// Starts of one actor come one after the other. Ends need no turn: they must always be possible.
     pub(super) starts: tokio::sync::Mutex<()>,
 }
@@ -208,6 +210,8 @@ pub(super) struct Seed {
     /// The number of the next request.
     pub(super) requests: u64,
     pub(super) mailbox: Vec<Delivered>,
+    /// The channels that are open.
+    pub(super) channels: BTreeSet<Arc<str>>,
     /// How long ago it restarted children.
     pub(super) earlier_restarts: Vec<Duration>,
     /// Whether its next life goes on with the children of the last.
@@ -229,6 +233,7 @@ impl Entry {
             // The mailbox was made large enough.
             let _ = entry.mailbox.try_send(message);
         }
+        *lock(&entry.channels) = seed.channels;
         *lock(&entry.earlier_restarts) = seed.earlier_restarts;
         let mut core = entry.core();
         (core.incarnation, core.goes_on) = (seed.incarnation, seed.goes_on);
@@ -282,6 +287,7 @@ impl Entry {
             earlier_restarts: Mutex::default(),
             handling: AtomicU64::new(u64::MAX),
             pending: Mutex::new(VecDeque::new()),
+            channels: Mutex::default(),
             starts: tokio::sync::Mutex::new(()),
         })
     }
@@ -326,6 +332,7 @@ impl Entry {
         };
         ActorInfo::new(self.id, self.parent_id(), &self.manifest.name, status)
             .with_incarnation(core.incarnation)
+            .with_registered(self.manifest.register.clone())
             .with_child_spec(self.child_spec)
     }
 
@@ -385,6 +392,27 @@ impl Entry {
                 Err(LimitError::Mailbox { limit }.into())
             }
         }
+    }
+
+    /// Puts a message into the mailbox that must not be refused: waits for room. Where the actor has ended for good or does not handle such
+    /// messages there is nobody to tell.
+    pub(super) async fn deliver_for_sure<E>(
+        &self,
+        envelope: Envelope,
+        record: impl FnOnce(&Envelope) -> Result<u64, E>,
+    ) -> Result<(), E> {
+        let guest = self.component.as_ref().map(PreparedComponent::exports);
+        if envelope.missing_export(guest).is_some() {
+            return Ok(());
+        }
+        let Ok(place) = self.mailbox.reserve().await else { return Ok(()) };
+        let core = self.core();
+        if matches!(core.phase, Phase::Ended { awaiting: false, .. }) {
+            return Ok(());
+        }
+        let call = record(&envelope)?;
+        place.send(Delivered { call, envelope, begun: None });
+        Ok(())
     }
 
     /// Queues a notice about a child; waits while [`NOTICES`] wait already.

@@ -20,6 +20,9 @@ pub(super) struct Delivered {
     pub(super) begun: Option<Box<Script>>,
 }
 
+/// A channel was refused, perhaps with a message.
+pub(super) type Refused = Option<Bytes>;
+
 /// A message on its way to an actor.
 #[derive(Debug)]
 pub(super) enum Envelope {
@@ -38,7 +41,7 @@ pub(super) enum Envelope {
         from: ActorId,
         channel: String,
         data: Bytes,
-        reply: oneshot::Sender<Result<(bool, Option<Bytes>), ActorError>>,
+        reply: oneshot::Sender<Result<Option<Refused>, ActorError>>,
     },
     /// Comes over a channel.
     ChannelMessage { from: ActorId, channel: String, data: Bytes },

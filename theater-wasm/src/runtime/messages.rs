@@ -1,10 +1,8 @@
-//! Messages between actors, and from the embedding program: delivery, answers, channels.
+//! Messages between actors, and from the embedding program: delivery and answers.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dashmap::DashMap;
 use theater_core::{ActorError, ActorId, Bytes, EventKind, LimitError, error::printable};
 use tokio::sync::oneshot;
 
@@ -12,7 +10,6 @@ use super::Inner;
 use super::entry::{Entry, Phase, WaitGuard, Waiting};
 use super::life::LifeControl;
 use super::mailbox::Envelope;
-use super::past::Past;
 
 /// How a request is named towards the guest that handles it.
 pub(super) fn request_id(number: u64) -> String {
@@ -25,40 +22,6 @@ pub(super) fn request_number(id: &str) -> Option<u64> {
     (request_id(number) == id).then_some(number)
 }
 
-/// Open channels and who is at their ends.
-#[derive(Debug, Default)]
-pub(super) struct Channels {
-    open: DashMap<String, Channel>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Channel {
-    opener: ActorId,
-    acceptor: ActorId,
-}
-
-impl Channels {
-    /// Opens the channels again that were open between actors that are brought back.
-    pub(super) fn restore(&self, actors: &[(ActorId, &Past)]) {
-        let closed: HashSet<&String> = actors.iter().flat_map(|(_, past)| &past.closed).collect();
-        for (opener, past) in actors {
-            for (id, acceptor) in past.channels.iter().filter(|(id, _)| !closed.contains(id)) {
-                self.open.insert(id.clone(), Channel { opener: *opener, acceptor: *acceptor });
-            }
-        }
-    }
-}
-
-impl Channel {
-    fn other(self, side: ActorId) -> Option<ActorId> {
-        match side {
-            side if side == self.opener => Some(self.acceptor),
-            side if side == self.acceptor => Some(self.opener),
-            _ => None,
-        }
-    }
-}
-
 impl Inner {
     pub(super) fn send(&self, from: Option<ActorId>, to: ActorId, data: Bytes) -> Result<(), ActorError> {
         let entry = self.find(to).ok_or(ActorError::UnknownActor { id: to })?;
@@ -66,7 +29,7 @@ impl Inner {
     }
 
     /// Puts a message into an actor's mailbox, and on its chain.
-    fn deliver(&self, entry: &Entry, envelope: Envelope) -> Result<(), ActorError> {
+    pub(super) fn deliver(&self, entry: &Entry, envelope: Envelope) -> Result<(), ActorError> {
         check_chain(entry)?;
         entry.deliver(envelope, |envelope| {
             let payload = theater_core::event::payload::encode(&envelope.call());
@@ -113,6 +76,9 @@ impl Inner {
     }
 }
 
+/// What a record needs besides the bytes that it is about.
+const RECORD: u64 = 512;
+
 /// Whether the actor's chain may still grow: what comes in makes it, so that is where it is held up.
 fn check_chain(entry: &Entry) -> Result<(), ActorError> {
     let limits = &entry.manifest.chain;
@@ -129,7 +95,7 @@ fn check_chain(entry: &Entry) -> Result<(), ActorError> {
     }
 }
 
-async fn within<T>(
+pub(super) async fn within<T>(
     operation: &'static str,
     limit: Duration,
     work: impl Future<Output = T>,
@@ -140,9 +106,9 @@ async fn within<T>(
 /// How one life of an actor sends messages.
 #[derive(Debug, Clone)]
 pub(crate) struct Messenger {
-    inner: Arc<Inner>,
-    entry: Arc<Entry>,
-    control: Arc<LifeControl>,
+    pub(super) inner: Arc<Inner>,
+    pub(super) entry: Arc<Entry>,
+    pub(super) control: Arc<LifeControl>,
 }
 
 impl Messenger {
@@ -155,24 +121,25 @@ impl Messenger {
         self.entry.wait_for(Waiting::Supervision)
     }
 
-    fn target(&self, id: &str) -> Result<Arc<Entry>, ActorError> {
-        let unknown = || ActorError::NotFound { id: printable(id) };
-        let id: ActorId = id.parse().map_err(|_| unknown())?;
-        self.inner.find(id).ok_or_else(unknown)
+    pub(super) fn target(&self, id: &str) -> Result<Arc<Entry>, ActorError> {
+        self.inner.addressed(id).ok_or_else(|| ActorError::NotFound { id: printable(id) })
     }
 
-    fn check_size(&self, data: &Bytes) -> Result<(), ActorError> {
+    pub(super) fn check_size(&self, data: &Bytes) -> Result<(), ActorError> {
         let (size, limit) = (data.len() as u64, self.entry.limits().message);
         if size > limit { Err(theater_core::LimitError::Message { size, limit }.into()) } else { Ok(()) }
     }
 
-    pub(crate) fn send(&self, to: &str, data: Bytes) -> Result<(), ActorError> {
+    /// Sends, and says to whom.
+    pub(crate) fn send(&self, to: &str, data: Bytes) -> Result<ActorId, ActorError> {
         self.check_size(&data)?;
-        self.inner.deliver(&*self.target(to)?, Envelope::Send { from: Some(self.entry.id), data })
+        let target = self.target(to)?;
+        self.inner.deliver(&target, Envelope::Send { from: Some(self.entry.id), data })?;
+        Ok(target.id)
     }
 
-    /// Asks and waits. The wait ends early when this actor is asked to end, so that its call can end.
-    pub(crate) async fn request(&self, to: &str, data: Bytes) -> Result<Bytes, ActorError> {
+    /// Asks, waits, and says whose the answer is. The wait ends early when this actor is asked to end, so that its call can end.
+    pub(crate) async fn request(&self, to: &str, data: Bytes) -> Result<(ActorId, Bytes), ActorError> {
         self.check_size(&data)?;
         let target = self.target(to)?;
         let _waiting = self.wait_for(&target, "request")?;
@@ -183,15 +150,43 @@ impl Messenger {
         tokio::select! {
             biased;
             answer = within("request", limit, answer) => {
-                answer?.unwrap_or(Err(ActorError::NoReply { id: target.id }))
+                let answer = answer?.unwrap_or(Err(ActorError::NoReply { id: target.id }));
+                let answer = self.check_answer(answer.map_err(|error| self.fitting(error))?)?;
+                Ok((target.id, answer))
             }
             () = self.control.stopping() => Err(ActorError::ShuttingDown),
         }
     }
 
+    /// How long an answer may be: whoever gives one must not be able to give more than this actor's own chain takes.
+    fn room(&self) -> u64 {
+        let limits = self.entry.limits();
+        limits.message.min(limits.event.saturating_sub(RECORD))
+    }
+
+    fn check_answer(&self, answer: Bytes) -> Result<Bytes, ActorError> {
+        let (size, limit) = (answer.len() as u64, self.room());
+        if size > limit { Err(LimitError::Message { size, limit }.into()) } else { Ok(answer) }
+    }
+
+    /// The error, or that it is too long.
+    pub(super) fn fitting(&self, error: ActorError) -> ActorError {
+        let limit = self.room();
+        match &error {
+            ActorError::Guest { error: text, .. } if text.len() as u64 > limit => {
+                LimitError::Message { size: text.len() as u64, limit }.into()
+            }
+            _ => error,
+        }
+    }
+
     /// Notes the wait first and looks for a cycle then: of two actors that begin to wait for each other at the same
     /// moment, at least one sees the other's note.
-    fn wait_for(&self, target: &Arc<Entry>, operation: &'static str) -> Result<WaitGuard, ActorError> {
+    pub(super) fn wait_for(
+        &self,
+        target: &Arc<Entry>,
+        operation: &'static str,
+    ) -> Result<WaitGuard, ActorError> {
         let guard = self.entry.wait_for(Waiting::Request(target.id));
         if self.inner.would_deadlock(&self.entry, target) {
             return Err(ActorError::WouldDeadlock { operation, id: target.id });
@@ -218,90 +213,5 @@ impl Messenger {
         // Whoever asked may have given up.
         let _ = pending.reply.send(Err(ActorError::NoReply { id: self.entry.id }));
         Ok(())
-    }
-
-    /// Offers a channel and waits for the answer. A first message of the other side comes over the channel.
-    pub(crate) async fn open_channel(&self, to: &str, data: Bytes) -> Result<String, ActorError> {
-        self.check_size(&data)?;
-        let target = self.target(to)?;
-        let _waiting = self.wait_for(&target, "open-channel")?;
-        let channel = format!("channel-{}", (self.inner.config.ids)());
-        let (reply, answer) = oneshot::channel();
-        let offer = Envelope::ChannelOpen { from: self.entry.id, channel: channel.clone(), data, reply };
-        // Open before the offer, so that the other side may send at once.
-        let ends = Channel { opener: self.entry.id, acceptor: target.id };
-        self.inner.channels.open.insert(channel.clone(), ends);
-        let offered = OfferGuard { channels: &self.inner.channels, channel: Some(channel.clone()) };
-        self.inner.deliver(&target, offer)?;
-        let limit = self.entry.limits().host_deadline;
-        let answer = tokio::select! {
-            biased;
-            answer = within("open-channel", limit, answer) => {
-                answer?.unwrap_or(Err(ActorError::NoReply { id: target.id }))?
-            }
-            () = self.control.stopping() => return Err(ActorError::ShuttingDown),
-        };
-        match answer {
-            (true, first) => {
-                if let Some(data) = first {
-                    let (from, channel) = (target.id, channel.clone());
-                    self.inner.deliver(&self.entry, Envelope::ChannelMessage { from, channel, data })?;
-                }
-                offered.keep();
-                Ok(channel)
-            }
-            (false, first) => {
-                let error = match first {
-                    Some(message) => format!("channel refused: {}", String::from_utf8_lossy(&message)),
-                    None => "channel refused".to_owned(),
-                };
-                Err(ActorError::Guest { id: target.id, error })
-            }
-        }
-    }
-
-    fn other_end(&self, channel: &str) -> Result<ActorId, ActorError> {
-        let ends = self.inner.channels.open.get(channel).map(|ends| *ends);
-        ends.and_then(|ends| ends.other(self.entry.id))
-            .ok_or_else(|| ActorError::NoSuchChannel { id: printable(channel) })
-    }
-
-    pub(crate) fn send_on_channel(&self, channel: &str, data: Bytes) -> Result<(), ActorError> {
-        self.check_size(&data)?;
-        let other = self.other_end(channel)?;
-        let target = self.inner.find(other).ok_or(ActorError::UnknownActor { id: other })?;
-        let (from, channel) = (self.entry.id, channel.to_owned());
-        self.inner.deliver(&target, Envelope::ChannelMessage { from, channel, data })
-    }
-
-    pub(crate) fn close_channel(&self, channel: &str) -> Result<(), ActorError> {
-        let other = self.other_end(channel)?;
-        self.inner.channels.open.remove(channel);
-        if let Some(target) = self.inner.find(other) {
-            // The other side need not care to hear of it.
-            let (from, channel) = (self.entry.id, channel.to_owned());
-            let _ = self.inner.deliver(&target, Envelope::ChannelClose { from, channel });
-        }
-        Ok(())
-    }
-}
-
-/// A channel that was not accepted is not open.
-struct OfferGuard<'a> {
-    channels: &'a Channels,
-    channel: Option<String>,
-}
-
-impl OfferGuard<'_> {
-    fn keep(mut self) {
-        self.channel = None;
-    }
-}
-
-impl Drop for OfferGuard<'_> {
-    fn drop(&mut self) {
-        if let Some(channel) = self.channel.take() {
-            self.channels.open.remove(&channel);
-        }
     }
 }

@@ -56,6 +56,15 @@ pub(super) struct ChildPast {
     pub(super) exited: Option<u64>,
 }
 
+/// One end of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ChannelEnd {
+    /// Who is at the other.
+    pub(super) other: ActorId,
+    /// Where the chain says that it is open.
+    at: u64,
+}
+
 /// What a chain says.
 #[derive(Debug, Clone)]
 pub(super) struct Past {
@@ -95,10 +104,10 @@ pub(super) struct Past {
     /// Where it last decided to restart a child with others.
     pub(super) group_restart: Option<u64>,
     pub(super) children: BTreeMap<ActorId, ChildPast>,
-    /// Channels that it opened and nobody closed, with the other end.
-    pub(super) channels: BTreeMap<String, ActorId>,
-    /// Channels that it closed.
-    pub(super) closed: Vec<String>,
+    /// Channels that it opened and that are not closed.
+    pub(super) opened: BTreeMap<String, ChannelEnd>,
+    /// Channels that it accepted and that are not closed.
+    pub(super) accepted: BTreeMap<String, ChannelEnd>,
 }
 
 impl Past {
@@ -127,8 +136,8 @@ impl Past {
             restarted_at: None,
             group_restart: None,
             children: BTreeMap::new(),
-            channels: BTreeMap::new(),
-            closed: Vec::new(),
+            opened: BTreeMap::new(),
+            accepted: BTreeMap::new(),
         })
     }
 
@@ -166,7 +175,7 @@ impl Past {
             EventKind::SUPERVISION => self.decided(seq, event.header.time, bytes)?,
             kind if kind.0 >= EventKind::LOG.0 => {
                 self.host_since.get_or_insert(seq);
-                self.channel(kind, bytes)?;
+                self.channel(seq, kind, bytes)?;
             }
             _ => {}
         }
@@ -217,12 +226,18 @@ impl Past {
             self.callback = Some(seq);
             return;
         }
+        if let ("handle-channel-close", Some(channel)) = (&*call.function, &call.subject) {
+            self.closed(channel);
+        }
         self.pending.insert(seq, call);
     }
 
     fn returned(&mut self, seq: u64, record: &Return<'_>) {
-        if let Some(call) = record.call {
-            self.pending.remove(&call);
+        let message = record.call.and_then(|call| self.pending.remove(&call));
+        if let (Some(true), Some(Accepted { from: Some(other), subject: Some(channel), .. })) =
+            (record.accepted, message)
+        {
+            self.accepted.insert(channel, ChannelEnd { other, at: seq });
         }
         if record.unhandled {
             return;
@@ -263,19 +278,19 @@ impl Past {
         Ok(())
     }
 
-    fn channel(&mut self, kind: EventKind, bytes: &[u8]) -> Result<(), PayloadError> {
+    fn channel(&mut self, seq: u64, kind: EventKind, bytes: &[u8]) -> Result<(), PayloadError> {
         match kind {
             EventKind::OPEN_CHANNEL => {
                 if let HostCall::Answered { subject: Some(to), data: Some(id) } = payload::decode(bytes)?
-                    && let Ok(to) = to.parse()
+                    && let Ok(other) = to.parse()
                 {
-                    self.channels.insert(String::from_utf8_lossy(&id).into_owned(), to);
+                    let end = ChannelEnd { other, at: seq };
+                    self.opened.insert(String::from_utf8_lossy(&id).into_owned(), end);
                 }
             }
             EventKind::CLOSE_CHANNEL => {
                 if let HostCall::Answered { subject: Some(id), .. } = payload::decode(bytes)? {
-                    self.channels.remove(&id);
-                    self.closed.push(id);
+                    self.closed(&id);
                 }
             }
             _ => {}
@@ -283,11 +298,17 @@ impl Past {
         Ok(())
     }
 
+    fn closed(&mut self, channel: &str) {
+        self.opened.remove(channel);
+        self.accepted.remove(channel);
+    }
+
     /// The first event whose payload is needed to bring the actor back: those before it may be pruned.
     pub(super) fn needed_from(&self) -> u64 {
         let state = self.rerun_from.map_or(self.good_at, |from| from.min(self.good_at));
         let firsts = [self.pending.keys().next().copied(), self.callback, self.init_at, self.host_since];
-        firsts.into_iter().flatten().fold(state, u64::min)
+        let channels = self.opened.values().chain(self.accepted.values()).map(|end| end.at);
+        firsts.into_iter().flatten().chain(channels).fold(state, u64::min)
     }
 
     /// Whether the call that was interrupted is a message: then it is handled again, from the first record of its host calls on with what
@@ -407,6 +428,42 @@ mod tests {
         chain.write(EventKind::EXITED, payload::encode(&exited));
         assert!(chain.past.pending.is_empty(), "what a life crashed in is not handled again");
         assert_eq!(chain.past.ended, Some(reason));
+    }
+
+    #[test]
+    fn a_channel_is_open_from_the_yes_to_the_close_of_either_end_and_keeps_its_record_from_being_pruned() {
+        let mut chain = Writing::new();
+        chain.start(1, Origin::Init);
+        let init = chain.call("init");
+        chain.state(init, b"x");
+        let other = ActorId::from_parts(2, [2; 10]);
+        let channel_call = |chain: &mut Writing, function: &'static str, channel: &'static str| {
+            let call = Call {
+                function: function.into(),
+                from: Some(other),
+                subject: Some(channel.into()),
+                data: None,
+                error_type: None,
+            };
+            chain.write(EventKind::CALL, payload::encode(&call))
+        };
+        for (channel, yes) in [("refused", false), ("accepted", true)] {
+            let call = channel_call(&mut chain, "handle-channel-open", channel);
+            assert!(!chain.past.accepted.contains_key(channel), "nobody has said yes");
+            chain.return_with(call, Return { accepted: Some(yes), ..Return::default() });
+            assert_eq!(chain.past.accepted.contains_key(channel), yes);
+        }
+        let opened = HostCall::Answered { subject: Some(other.to_string()), data: Some("opened".into()) };
+        let opened_at = chain.write(EventKind::OPEN_CHANNEL, payload::encode(&opened));
+        assert_eq!(chain.past.opened.get("opened").map(|end| end.other), Some(other));
+        let later = chain.call("handle-send");
+        chain.state(later, b"y");
+        assert!(chain.past.needed_from() < opened_at, "the yes is older");
+        channel_call(&mut chain, "handle-channel-close", "accepted");
+        assert!(chain.past.accepted.is_empty(), "the other end closed it");
+        let closed = HostCall::Answered { subject: Some("opened".into()), data: None };
+        chain.write(EventKind::CLOSE_CHANNEL, payload::encode(&closed));
+        assert!(chain.past.opened.is_empty(), "it closed that itself");
     }
 
     #[test]

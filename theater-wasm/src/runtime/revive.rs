@@ -15,6 +15,7 @@ use theater_core::{
 use tokio::sync::{oneshot, watch};
 
 use super::chain::ChainLog;
+use super::channels::KeptChannels;
 use super::entry::{Entry, EntryParts, Seed, Start, lock};
 use super::mailbox::{Delivered, Envelope};
 use super::past::{Accepted, Past, PastError};
@@ -141,6 +142,7 @@ pub(super) struct Prepared {
     goes_on: bool,
     earlier_restarts: Vec<Duration>,
     interrupted: Option<Script>,
+    channels: KeptChannels,
     /// The children that were spawned, in start order.
     spawned: Vec<SpawnRequest>,
 }
@@ -209,10 +211,13 @@ impl WasmRuntime {
         let manifest = manifest.into();
         let Some(plan) = plan::plan(&self.inner, &manifest).await? else { return Ok(None) };
         let root = plan.root;
-        let revival = self.inner.prepare(plan, &manifest).await?;
-        let channels: Vec<_> =
-            revival.prepared.values().map(|it| (it.past.genesis.actor, &it.past)).collect();
-        self.inner.channels.restore(&channels);
+        let mut revival = self.inner.prepare(plan, &manifest).await?;
+        let pasts: Vec<_> = revival.prepared.iter().map(|(actor, it)| (*actor, &it.past)).collect();
+        for (actor, kept) in self.inner.channels.restore(&pasts) {
+            if let Some(prepared) = revival.prepared.get_mut(&actor) {
+                prepared.channels = kept;
+            }
+        }
         *lock(&self.inner.revival) = Some(revival);
         self.inner.held.send_replace(true);
         let held = Held(&self.inner);
@@ -372,6 +377,7 @@ impl Inner {
             goes_on,
             earlier_restarts,
             interrupted,
+            channels: KeptChannels::default(),
             spawned: Vec::new(),
         })
     }
@@ -435,8 +441,9 @@ impl Inner {
         prepared: Prepared,
         child_spec: Option<theater_core::ChildSpec>,
     ) -> Result<ActorInfo, ActorError> {
-        let Prepared { past, resolved, state, calls, head, goes_on, earlier_restarts, interrupted, spawned } =
+        let Prepared { past, resolved, state, calls, head, goes_on, interrupted, channels, spawned, .. } =
             prepared;
+        let earlier_restarts = prepared.earlier_restarts;
         let id = past.genesis.actor;
         let above = parent.as_ref().map_or(&Bound::NONE, |parent| &parent.bound);
         let bound = above.admit(resolved.manifest())?;
@@ -457,6 +464,7 @@ impl Inner {
             // Above every number that was given out: each request has an event.
             requests: past.length,
             mailbox: mailbox(&past, interrupted),
+            channels: channels.open,
             earlier_restarts,
             goes_on,
         };
@@ -486,10 +494,13 @@ impl Inner {
             let snapshot = encode(&Snapshot { state: state.clone() });
             self.append_unlimited(&entry, EventKind::SNAPSHOT, snapshot, |_| ()).map_err(chain_failed)?;
         }
+        for (channel, other) in channels.broken {
+            self.tell_closed(&entry, other, &channel);
+        }
         let start = if known { Start::LastGood(state) } else { entry.first.clone() };
         {
-            let _turn = entry.starts.lock().await;
             let guard = Unregister::new(self, &entry);
+            let _turn = entry.starts.lock().await;
             self.start_life(&entry, start).await?;
             guard.keep();
         }

@@ -78,8 +78,8 @@ impl Inner {
             Place { manifest: request.manifest.as_str().to_owned(), child_id, child_spec, bound },
             first.clone(),
         )?;
-        let _turn = entry.starts.lock().await;
         let guard = Unregister::new(self, &entry);
+        let _turn = entry.starts.lock().await;
         self.start_life(&entry, first).await?;
         guard.keep();
         Ok(entry.info())
@@ -205,6 +205,9 @@ impl Inner {
     ) -> Result<Arc<Entry>, ActorError> {
         self.check_room(parent.as_ref())?;
         let id = (self.config.ids)();
+        let name = resolved.loaded.manifest.register.as_ref();
+        // Refused before there is a chain. Its first life registers it once more, which changes nothing.
+        self.names.register(name, id)?;
         let genesis = Genesis {
             actor: id,
             nonce: (self.config.nonces)(),
@@ -219,8 +222,11 @@ impl Inner {
                 child_spec: as_child.child_spec,
             }),
         };
-        let chain = ChainLog::create(id, Arc::clone(&self.store), encode(&genesis), self.now())
-            .map_err(|error| ActorError::Chain { id, source: Arc::new(error) })?;
+        let chain =
+            ChainLog::create(id, Arc::clone(&self.store), encode(&genesis), self.now()).map_err(|error| {
+                self.names.free(name, id);
+                ActorError::Chain { id, source: Arc::new(error) }
+            })?;
         let place = match &parent {
             Some(parent) => parent.core().place(),
             None => lock(&self.roots).place(),
@@ -242,9 +248,11 @@ impl Inner {
     }
 
     /// Forgets an actor and everything below it.
-    pub(super) fn unregister(&self, entry: &Arc<Entry>, untaken: Untaken) {
+    pub(super) fn unregister(self: &Arc<Self>, entry: &Arc<Entry>, untaken: Untaken) {
         let mut below = vec![Arc::clone(entry)];
         while let Some(next) = below.pop() {
+            self.close_channels(&next);
+            self.names.free(next.manifest.register.as_ref(), next.id);
             self.registry.remove(&next.id);
             next.exits.close();
             below.extend(std::mem::take(&mut next.core().children).into_values());

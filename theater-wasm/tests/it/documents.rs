@@ -27,6 +27,7 @@ fn the_reference_names_every_limit_with_its_default() {
         format!("| `message` | `\"{}MiB\"`", limits.message >> 20),
         format!("| `state` | `\"{}MiB\"`", limits.state >> 20),
         format!("| `event` | `\"{}MiB\"`", limits.event >> 20),
+        format!("| `channels` | {} ", limits.channels),
         format!("| `children` | {} ", limits.children),
     ] {
         assert!(page.contains(&row), "docs/manifest.md lacks: {row}");
@@ -97,4 +98,114 @@ fn the_python_verifier_of_the_format_page_agrees_with_ours() {
     let refused = run(&bad);
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("line 4: payload missing"));
+}
+
+/// The Rust files of a crate.
+fn sources(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder of a crate") {
+        let path = entry.expect("a folder that can be read").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_page_of_guarantees_names_is_there() {
+    let page = page("guarantees.md");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut of_crates = std::collections::HashMap::new();
+    let mut named = 0;
+    for name in page.split('`').skip(1).step_by(2).filter(|name| name.starts_with("theater-")) {
+        // The page speaks of a suite as a whole too.
+        let [crate_name, file, test] = name.split("::").collect::<Vec<_>>()[..] else {
+            assert_eq!(name, "theater-testkit::conformance");
+            continue;
+        };
+        let files = of_crates.entry(crate_name).or_insert_with(|| {
+            let mut found = Vec::new();
+            for folder in ["src", "tests"] {
+                sources(&root.join(crate_name).join(folder), &mut found);
+            }
+            found
+        });
+        let is_test = |text: &str| {
+            let before = text.find(&format!("fn {test}(")).map(|at| &text[..at]);
+            before.is_some_and(|before| before[before.len().saturating_sub(120)..].contains("test"))
+        };
+        let there = files
+            .iter()
+            .filter(|path| path.file_stem().is_some_and(|stem| stem == file))
+            .any(|path| is_test(&std::fs::read_to_string(path).unwrap()));
+        assert!(there, "docs/guarantees.md names {name}, which is no test");
+        named += 1;
+    }
+    assert!(named > 50, "{named}");
+    for row in 1..=28 {
+        assert!(page.contains(&format!("\n| {row} | ")), "docs/guarantees.md lacks row {row}");
+    }
+}
+
+#[test]
+fn every_function_of_the_interfaces_is_imported_by_a_component_that_starts() {
+    use wasmtime::component::types::ComponentItem;
+    let engine = crate::support::engine();
+    let mut imported = std::collections::BTreeSet::new();
+    // Other tests start them.
+    for guest in ["worker", "chatter", "supervisor", "scripted"] {
+        let path = crate::support::components().join(format!("{guest}.wasm"));
+        let component =
+            wasmtime::component::Component::new(engine.wasmtime(), std::fs::read(path).unwrap()).unwrap();
+        for (interface, item) in component.component_type().imports(engine.wasmtime()) {
+            let ComponentItem::ComponentInstance(instance) = item.ty else { continue };
+            for (function, item) in instance.exports(engine.wasmtime()) {
+                if matches!(item.ty, ComponentItem::ComponentFunc(_)) {
+                    imported.insert(format!("{interface}.{function}"));
+                }
+            }
+        }
+    }
+    let mut declared = 0;
+    for file in ["runtime.wit", "supervisor.wit", "message-server.wit"] {
+        let text = std::fs::read_to_string(format!("{}/../wit/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let mut interface = "";
+        for line in text.lines().map(str::trim) {
+            if let Some(name) = line.strip_prefix("interface ") {
+                interface = name.trim_end_matches([' ', '{']);
+            }
+            let Some((function, _)) = line.split_once(": func(") else { continue };
+            // What guests export is called in every test.
+            if matches!(interface, "message-server-client" | "supervisor-handlers") {
+                continue;
+            }
+            let name = format!("theater:simple/{interface}.{function}");
+            assert!(imported.contains(&name), "{name} is imported by none of: {imported:?}");
+            declared += 1;
+        }
+    }
+    assert_eq!(declared, 3 + 7 + 8);
+}
+
+#[test]
+fn nothing_claims_a_hot_swap_or_a_command_that_is_not_there() {
+    let root = format!("{}/..", env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![std::path::PathBuf::from(format!("{root}/README.md"))];
+    for entry in std::fs::read_dir(format!("{root}/docs")).unwrap() {
+        pages.push(entry.unwrap().path());
+    }
+    for path in pages.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        if path.ends_with("guarantees.md") {
+            continue;
+        }
+        let text = std::fs::read_to_string(path).unwrap().to_lowercase();
+        for claim in
+            ["hot swap", "hot-swap", "hot reload", "update-component", "theater create", "theater new"]
+        {
+            assert!(!text.contains(claim), "{} speaks of: {claim}", path.display());
+        }
+    }
+    let wit = std::fs::read_to_string(format!("{root}/wit/runtime.wit")).unwrap();
+    assert!(!wit.contains("update"), "{wit}");
 }

@@ -54,12 +54,15 @@ async fn the_whole_tree_stops_within_its_deadline_although_children_ignore_it() 
 async fn kill_does_not_wait_for_a_guest_that_spins_nor_for_a_stop_that_does() {
     let runtime = std::sync::Arc::new(runtime());
     let id = root(&runtime, "worker-patient.toml").await;
+    ask(&runtime, id, "total").await;
     runtime.send(id, "spin").await.unwrap();
     eventually("it spins", || async {
         let calls = events(&runtime, id).await;
         calls.iter().any(|event| event.payload.ends_with(b"spin")).then_some(())
     })
     .await;
+    // Its chain has the message when the mailbox does. Whoever spins has taken it out.
+    tokio::time::sleep(Duration::from_millis(200)).await;
     let patient = tokio::spawn({
         let runtime = runtime.clone();
         async move { runtime.stop(Authority::Operator, id, StopMode::Infinity).await }
@@ -164,5 +167,23 @@ async fn a_child_that_completes_takes_its_descendants_with_it() {
         runtime.request(leaf, "total").await.unwrap_err(),
         ActorError::Ended { .. } | ActorError::UnknownActor { .. }
     ));
+    runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_hears_in_order_and_one_that_does_not_listen_is_told_what_it_missed_and_holds_up_nobody() {
+    use theater_wasm::{LifecycleKind, Watched};
+    let runtime = runtime_with(|config| config.watch_capacity = 64);
+    let actor = root(&runtime, "supervisor.toml").await;
+    let (mut listening, mut deaf) = (runtime.watch(), runtime.watch());
+    for n in 0..200 {
+        assert_eq!(ask(&runtime, actor, &format!("log {n}")).await, "ok");
+        let Some(Watched::Event(event)) = listening.next().await else { panic!("it was told of {n}") };
+        let LifecycleKind::Log { message } = event.kind else { panic!("{:?}", event.kind) };
+        assert_eq!(message, n.to_string());
+    }
+    assert_eq!(deaf.next().await, Some(Watched::Gap(200 - 64)));
+    let Some(Watched::Event(event)) = deaf.next().await else { panic!("the rest is there") };
+    assert!(matches!(&event.kind, LifecycleKind::Log { message } if message == "136"), "{:?}", event.kind);
     runtime.shutdown().await;
 }

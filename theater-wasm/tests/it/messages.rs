@@ -1,5 +1,11 @@
 //! Messages between actors, and from outside.
 
+pub(crate) mod chain;
+mod channels;
+mod refusals;
+mod restarts;
+mod revived;
+
 use theater_core::{ActorError, EventKind};
 
 use crate::support::*;
@@ -53,18 +59,21 @@ async fn actors_ask_and_tell_each_other() {
 async fn a_message_to_nobody_is_an_error_and_not_a_success() {
     let runtime = runtime();
     let one = root(&runtime, "worker.toml").await;
+    let opener = root(&runtime, "chatter.toml").await;
     let unknown = theater_core::ActorId::from_parts(1, [1; 10]);
     for target in [unknown.to_string(), "nobody".to_owned()] {
-        for operation in ["ask", "send"] {
-            let answer = ask(&runtime, one, &format!("{operation} {target} total")).await;
+        for (actor, operation) in [(one, "ask"), (one, "send"), (opener, "open")] {
+            let answer = ask(&runtime, actor, &format!("{operation} {target} total")).await;
             assert_eq!(answer, format!("error: no actor `{target}`"));
         }
     }
     let dead = root(&runtime, "worker.toml").await;
     ask_err(&runtime, dead, "crash").await;
     exit_of(&runtime, dead).await;
-    let answer = ask(&runtime, one, &format!("send {dead} total")).await;
-    assert!(answer.starts_with("error: ") && answer.contains("is not running"), "{answer}");
+    for (actor, operation) in [(one, "ask"), (one, "send"), (opener, "open")] {
+        let answer = ask(&runtime, actor, &format!("{operation} {dead} total")).await;
+        assert!(answer.starts_with("error: ") && answer.contains("is not running"), "{operation}: {answer}");
+    }
     runtime.shutdown().await;
 }
 

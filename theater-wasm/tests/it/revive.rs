@@ -12,26 +12,28 @@ use crate::support::{ask, components, engine, eventually, spawn_child, state};
 use crate::tree::{descendant, incarnation, verify_chains};
 
 /// An app on a disk that outlives its processes.
-struct App {
+pub(crate) struct App {
     disk: SimDisk,
-    source: MapSource,
+    pub(crate) source: MapSource,
     /// That of the last process.
     store: Mutex<Option<Arc<SegmentedStore>>>,
 }
 
 /// Worker and supervisor guests, and one manifest more.
-fn app(manifest: &str) -> App {
+pub(crate) fn app(manifest: &str) -> App {
     let file = |name: &str| std::fs::read(components().join(name)).expect("a component that is checked in");
     let source = MapSource::new()
         .with("app.toml", manifest.to_owned())
         .with("worker.toml", file("worker.toml"))
         .with("worker-permanent.toml", file("worker-permanent.toml"))
         .with("worker.wasm", file("worker.wasm"))
+        .with("chatter.toml", file("chatter.toml"))
+        .with("chatter.wasm", file("chatter.wasm"))
         .with("supervisor.wasm", file("supervisor.wasm"));
     App { disk: SimDisk::new(), source, store: Mutex::default() }
 }
 
-const SUPERVISOR: &str = "name = \"app\"\ncomponent = \"supervisor.wasm\"\n\
+pub(crate) const SUPERVISOR: &str = "name = \"app\"\ncomponent = \"supervisor.wasm\"\n\
     handlers = [{ type = \"message-server\" }, { type = \"supervisor\" }]\n[supervision]\nintensity = 3\nperiod = \"1m\"\n";
 
 fn worker(rest: &str) -> String {
@@ -56,14 +58,14 @@ impl App {
     }
 
     /// Ends the process as kill -9 does: what it had written is there, and nothing more is. The next one goes on.
-    async fn killed(&mut self, process: WasmRuntime) -> WasmRuntime {
+    pub(crate) async fn killed(&mut self, process: WasmRuntime) -> WasmRuntime {
         self.disk = self.disk.copy();
         process.kill().await;
         self.process()
     }
 
     /// Ends the process in good order. The next one goes on.
-    async fn stopped(&self, process: WasmRuntime) -> WasmRuntime {
+    pub(crate) async fn stopped(&self, process: WasmRuntime) -> WasmRuntime {
         self.stop(process).await;
         self.process()
     }
@@ -74,14 +76,14 @@ impl App {
         store.close().expect("a disk that works");
     }
 
-    async fn start(&self) -> (WasmRuntime, ActorId) {
+    pub(crate) async fn start(&self) -> (WasmRuntime, ActorId) {
         let process = self.process();
         let root = process.spawn(SpawnRequest::new(None, "app.toml")).await.expect("the root starts").id;
         (process, root)
     }
 }
 
-async fn revive(process: &WasmRuntime) -> Revived {
+pub(crate) async fn revive(process: &WasmRuntime) -> Revived {
     let revived = process.revive("app.toml").await.unwrap_or_else(|error| {
         panic!("{}", theater_core::error::with_causes(&error));
     });

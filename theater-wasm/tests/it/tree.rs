@@ -32,6 +32,7 @@ pub(crate) fn configured(
     let mut source = MapSource::new()
         .with("worker.wasm", component("worker.wasm"))
         .with("supervisor.wasm", component("supervisor.wasm"))
+        .with("chatter.wasm", component("chatter.wasm"))
         .with("worker.toml", WORKER)
         .with("app.toml", text.to_owned());
     for (name, content) in files {

@@ -12,6 +12,7 @@ impl Running<'_> {
         let Delivered { call, envelope, begun } = message;
         self.begin(call);
         self.life.room().await?;
+        let interrupted = begun.is_some();
         if let Some(script) = begun {
             self.ready().await?;
             let instance = self.instance.as_mut().expect("made above");
@@ -28,14 +29,23 @@ impl Running<'_> {
                 self.life.entry.set_handling(None);
                 handled
             }
-            Envelope::ChannelOpen { channel, data, reply, .. } => {
-                let accepted = self.handle_channel_open(&channel, &data).await;
-                // Whoever offered may have given up; a life that ends here says why.
-                let _ = reply.send(match &accepted {
-                    Ok(accepted) => Ok(accepted.clone()),
-                    Err(reason) => Err(ActorError::Ended { id: self.life.entry.id, reason: reason.clone() }),
-                });
-                accepted.map(drop)
+            Envelope::ChannelOpen { from, channel, data, reply } => {
+                let life = self.life;
+                // What it had done already has to be done to the end.
+                if !interrupted && !life.inner.channels.is_offered(&channel) {
+                    return self.unhandled(ActorError::NoReply { id: life.entry.id }).await;
+                }
+                let answered = self.handle_channel_open(&channel, &data).await;
+                let reply_with = match &answered {
+                    Ok((true, first)) => {
+                        life.inner.accepted(&life.entry, from, &channel, first.clone()).map(|()| None)
+                    }
+                    Ok((false, message)) => Ok(Some(message.clone())),
+                    Err(reason) => Err(ActorError::Ended { id: life.entry.id, reason: reason.clone() }),
+                };
+                // Whoever offered may have given up; then it has taken the offer back.
+                let _ = reply.send(reply_with);
+                answered.map(drop)
             }
             Envelope::ChannelMessage { channel, data, .. } => {
                 self.handle_channel_message(&channel, &data).await
@@ -101,6 +111,11 @@ impl Running<'_> {
         let state = self.state.clone();
         let (result,): Answer<ChannelAccept> =
             self.call(function, (state.as_deref(), (channel, data))).await?;
+        let limit = self.life.entry.limits().message;
+        let size = result.as_ref().map_or(0, |(_, (accept,))| accept.message.as_ref().map_or(0, Vec::len));
+        if size as u64 > limit {
+            return Err(ExitReason::MessageTooLarge { size: size as u64, limit });
+        }
         let result = result.map(|(state, (accept,))| (state, accept));
         let recorded = self.returned(result, |accept: &ChannelAccept, record| {
             record.accepted = Some(accept.accepted);
