@@ -12,17 +12,17 @@ mod component;
 mod engine;
 mod host;
 mod instance;
-mod resolve;
 mod runtime;
 mod script;
+mod source;
 mod store;
 
 pub use component::{ActorComponent, PreparedComponent};
 pub use engine::{ActorEngine, EngineConfig, EngineError};
 pub use instance::{ActorInstance, InstantiateError};
-pub use resolve::FileSource;
 pub use runtime::{
     CheckedActor, GrowthError, LifecycleEvent, LifecycleKind, LifecycleStream, Rerun, RerunError,
     ReviveError, Revived, RevivedActor, RuntimeBuilder, RuntimeConfig, WasmRuntime, Watched,
 };
+pub use source::FileSource;
 pub use store::ActorStore;

@@ -104,7 +104,7 @@ fn details(actor: &CheckedActor) -> String {
     }
     let manifest = &actor.manifest;
     parts.push(match &manifest.component {
-        Some(component) => printable(component),
+        Some(component) => printable(component.location()),
         None => "pure supervisor".to_owned(),
     });
     if manifest.supervises() {
@@ -145,7 +145,7 @@ impl Report {
             .map(|actor| Actor {
                 path: actor.path.iter().map(ToString::to_string).collect(),
                 name: actor.manifest.name.clone(),
-                component: actor.manifest.component.clone(),
+                component: actor.manifest.component.as_ref().map(ToString::to_string),
                 restart: actor.child_spec.map(|spec| spec.restart.name()),
                 problem: actor.problem.as_ref().map(line),
             })

@@ -3,6 +3,8 @@
 //! A payload is a CBOR map with text keys, so that any CBOR tool can read it. It is hashed as it was written and
 //! never encoded again. Bytes are CBOR byte strings. In calls and returns, what is not there is left out.
 
+mod sources;
+
 use std::cell::RefCell;
 
 use bytes::{Bytes, BytesMut};
@@ -12,6 +14,8 @@ use crate::actor::{ActorId, Incarnation};
 use crate::event::{ChainId, EventHash};
 use crate::exit::ExitReason;
 use crate::manifest::ChildSpec;
+
+pub use sources::Sources;
 
 /// A payload that could not be read as the expected type.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -93,6 +97,9 @@ pub struct Genesis {
     /// How it came to be started, for whoever brings it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<Placement>,
+    /// What it was made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Sources>,
 }
 
 /// How an actor came to be started.
@@ -151,6 +158,9 @@ pub struct Started {
     /// The runtime had ended, and brought the actor back with its children: for them no life of it has ended.
     #[serde(default, skip_serializing_if = "is_false")]
     pub revived: bool,
+    /// Of the first life after the runtime had ended: what it was made of, which was loaded anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Sources>,
 }
 
 impl Started {
@@ -160,7 +170,14 @@ impl Started {
         let state_len = state.map(|state| state.len() as u64);
         let first = incarnation == Incarnation::FIRST && origin == Origin::Init;
         let elsewhere = first || matches!(origin, Origin::Given | Origin::Snapshot);
-        Self { incarnation, origin, state_len, state: state.filter(|_| elsewhere).cloned(), revived: false }
+        Self {
+            incarnation,
+            origin,
+            state_len,
+            state: state.filter(|_| elsewhere).cloned(),
+            revived: false,
+            sources: None,
+        }
     }
 }
 

@@ -163,8 +163,11 @@ impl Life {
             Start::LastGood(state) => (Origin::LastGood, state),
             Start::Snapshot(state) => (Origin::Snapshot, state),
         };
-        let beginning =
-            Started { revived: self.revived, ..Started::new(self.incarnation, origin, state.as_ref()) };
+        let beginning = Started {
+            revived: self.revived,
+            sources: lock(&self.entry.loaded_anew).take(),
+            ..Started::new(self.incarnation, origin, state.as_ref())
+        };
         self.record_unlimited(EventKind::STARTED, payload::encode(&beginning)).await?;
         if matches!(origin, Origin::Given | Origin::Snapshot) {
             self.entry.unsaved.store(false, Ordering::Relaxed);

@@ -452,6 +452,7 @@ impl Inner {
             requests: past.length,
             mailbox: mailbox(&past, interrupted),
             earlier_restarts,
+            sources: resolved.sources,
             goes_on,
         };
         let parts = EntryParts {

@@ -5,6 +5,7 @@ mod chains;
 mod commands;
 mod conformance;
 mod declared;
+mod digests;
 mod documents;
 mod groups;
 mod isolation;

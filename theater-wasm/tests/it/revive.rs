@@ -4,11 +4,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use theater_chain::{ChainStore, LogOptions, SegmentedStore};
-use theater_core::{ActorError, ActorId, ActorRuntime, ExitReason, MapSource, SpawnRequest};
+use theater_core::event::payload::{self, Started};
+use theater_core::source::ContentDigest;
+use theater_core::{ActorError, ActorId, ActorRuntime, EventKind, ExitReason, MapSource, SpawnRequest};
 use theater_testkit::disk::SimDisk;
 use theater_wasm::{ReviveError, Revived, WasmRuntime};
 
-use crate::support::{ask, components, engine, eventually, spawn_child, state};
+use crate::support::{ask, components, engine, events, eventually, spawn_child, state};
 use crate::tree::{descendant, incarnation, verify_chains};
 
 /// An app on a disk that outlives its processes.
@@ -313,7 +315,7 @@ async fn another_component_takes_a_state_that_is_written_and_no_other() {
     // A custom section changes the digest and nothing else.
     let mut other = std::fs::read(components().join("worker.wasm")).expect("a component");
     other.extend([0, 2, 1, b'x']);
-    app.source = whole.clone().with("worker.wasm", other);
+    app.source = whole.clone().with("worker.wasm", other.clone());
     let process = app.killed(process).await;
     let error = process.revive("app.toml").await.expect_err("calls have to be run again");
     assert!(matches!(error, ReviveError::OtherComponent { actor, .. } if actor == root), "{error}");
@@ -325,6 +327,16 @@ async fn another_component_takes_a_state_that_is_written_and_no_other() {
     let process = app.process();
     revive(&process).await;
     assert_eq!(ask(&process, root, "total").await, "4");
+    // The genesis event says what the actor began as, each first life of a process what it goes on as.
+    let events = events(&process, root).await;
+    let starts = events.iter().filter(|event| event.header.kind == EventKind::STARTED);
+    let starts: Vec<Started> =
+        starts.map(|event| payload::decode(&event.payload).expect("a start")).collect();
+    let component = |start: &Started| start.sources.as_ref().and_then(|sources| sources.component);
+    let whole = ContentDigest::of(&std::fs::read(components().join("worker.wasm")).expect("a component"));
+    assert_eq!(component(&starts[0]), None);
+    assert_eq!(component(&starts[starts.len() - 2]), Some(whole));
+    assert_eq!(component(&starts[starts.len() - 1]), Some(ContentDigest::of(&other)));
     process.kill().await;
 }
 

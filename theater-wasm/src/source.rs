@@ -1,0 +1,5 @@
+//! Where manifests, components and states come from.
+
+mod files;
+
+pub use files::FileSource;
