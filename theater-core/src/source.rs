@@ -22,7 +22,7 @@ pub use address::Address;
 pub use checked::{Content, INLINE, find, read, read_with};
 pub use content::{ContentSource, MemoryContent, StoreSource};
 pub use load::load;
-pub use reference::{InvalidReference, Reference};
+pub use reference::{InvalidReference, Reference, toml_string};
 pub use scheme::{SchemeSource, scheme, whole};
 
 /// The largest manifest, in bytes.

@@ -4,7 +4,11 @@
 //! - [`ActorEngine`] is the engine, set up for many small actors.
 //! - [`ActorComponent`], [`PreparedComponent`], [`ActorInstance`] and [`ActorStore`] are the steps from bytes to a
 //!   living guest, for those who embed single parts.
-//! - [`FileSource`] takes manifests from a folder.
+//! - [`FileSource`] takes manifests from a folder, [`FolderContent`] content by its digest, and [`MapFile`] says which local file
+//!   stands for a reference.
+//!
+//! # Features
+//! - `https`: `HttpsSource` takes manifests, components and states over `https:` from hosts that are allowed. Off by default.
 
 #![forbid(unsafe_code)]
 
@@ -24,5 +28,7 @@ pub use runtime::{
     CheckedActor, GrowthError, LifecycleEvent, LifecycleKind, LifecycleStream, Rerun, RerunError,
     ReviveError, Revived, RevivedActor, RuntimeBuilder, RuntimeConfig, WasmRuntime, Watched,
 };
-pub use source::FileSource;
+#[cfg(feature = "https")]
+pub use source::{AllowedHost, HttpsConfig, HttpsSource, InvalidHost, InvalidRoots, TlsRoots};
+pub use source::{FileSource, FolderContent, MapFile};
 pub use store::ActorStore;

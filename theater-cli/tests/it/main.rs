@@ -9,5 +9,6 @@ mod data;
 mod orders;
 mod refusals;
 mod signals;
+mod sources;
 mod support;
 mod verify;

@@ -90,6 +90,27 @@ impl std::str::FromStr for Reference {
     }
 }
 
+/// A text as a TOML string, on one line: for lines that people are to paste.
+///
+/// # Examples
+/// ```
+/// assert_eq!(theater_core::source::toml_string("a \"b\"\n"), r#""a \"b\"\u000A""#);
+/// ```
+#[must_use]
+pub fn toml_string(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for part in text.chars() {
+        match part {
+            '"' | '\\' => quoted.extend(['\\', part]),
+            part if part.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(part))),
+            part => quoted.push(part),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
 fn meant_as_digest(fragment: &str) -> bool {
     let name = fragment.split(['=', ':', '-']).next().unwrap_or_default();
     MEANT.iter().any(|meant| name.eq_ignore_ascii_case(meant))
@@ -154,6 +175,14 @@ mod tests {
                 reference = reference.pinned(ContentDigest(digest));
             }
             prop_assert_eq!(Reference::parse(&reference.to_string()).unwrap(), reference);
+        }
+
+        #[test]
+        fn a_toml_string_reads_back(text in any::<String>()) {
+            let line = format!("key = {}", toml_string(&text));
+            prop_assert_eq!(line.lines().count(), 1);
+            let table: toml::Table = line.parse().unwrap();
+            prop_assert_eq!(table["key"].as_str(), Some(&*text));
         }
 
         #[test]

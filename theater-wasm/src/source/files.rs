@@ -55,6 +55,11 @@ impl FileSource {
             .map_err(|kind| ManifestError::new(printable(reference), kind))
     }
 
+    /// The same, from the root, for sources that have another name for it.
+    pub(super) async fn from_root(&self, path: &str, limit: u64) -> Result<Bytes, ManifestErrorKind> {
+        self.content(&self.root, path, limit).await
+    }
+
     async fn content(&self, folder: &Path, reference: &str, limit: u64) -> Result<Bytes, ManifestErrorKind> {
         let path = self.inside(folder, reference).ok_or_else(|| self.outside())?;
         let source = self.clone();
