@@ -9,6 +9,7 @@ use theater_wasm::{FileSource, FolderContent, MapFile};
 use crate::args::SourceArgs;
 
 /// What to do about a build that cannot fetch anything.
+#[cfg(not(feature = "https"))]
 pub(crate) const NO_HTTPS: &str =
     "this build has no https; build one with `cargo build --package theater-cli --features https`";
 

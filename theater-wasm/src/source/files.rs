@@ -56,7 +56,7 @@ impl FileSource {
     }
 
     /// The same, from the root, for sources that have another name for it.
-    pub(super) async fn from_root(&self, path: &str, limit: u64) -> Result<Bytes, ManifestErrorKind> {
+    pub(super) async fn at_root(&self, path: &str, limit: u64) -> Result<Bytes, ManifestErrorKind> {
         self.content(&self.root, path, limit).await
     }
 

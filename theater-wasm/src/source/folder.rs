@@ -49,7 +49,7 @@ impl FolderContent {
     }
 
     async fn file(&self, name: &str, limit: u64) -> Result<Option<Bytes>, ManifestErrorKind> {
-        match self.files.from_root(name, limit).await {
+        match self.files.at_root(name, limit).await {
             Ok(content) => Ok(Some(content)),
             Err(ManifestErrorKind::NotFound) => Ok(None),
             Err(other) => Err(other),

@@ -69,7 +69,7 @@ impl MapFile {
             let line = format!("{} = \"path/of/the/file\"", toml_string(location));
             return Err(ManifestError::new(printable(location), FetchError::NotMapped { line }.into()));
         };
-        let file = self.files.from_root(path, limit).await;
+        let file = self.files.at_root(path, limit).await;
         file.map_err(|kind| {
             ManifestError::new(format!("{} (for {})", printable(path), printable(location)), kind)
         })
