@@ -345,6 +345,14 @@ async fn a_recorded_actor_runs_again_from_its_genesis_with_the_same_outputs_and_
     let mut app = app(SUPERVISOR);
     let (process, root) = app.start().await;
     let child = spawn_child(&process, root, "worker-permanent.toml 0").await;
+    // A reference with a digest, one with another digest, and one with none that is one.
+    let worker = std::fs::read(components().join("worker.toml")).expect("a manifest that is checked in");
+    let digest = |content: &[u8]| format!("worker.toml#blake3={}", ContentDigest::of(content));
+    spawn_child(&process, root, &format!("{} 0", digest(&worker))).await;
+    for reference in [digest(b"another"), "worker.toml#blake3=0".to_owned()] {
+        let told = ask(&process, root, &format!("spawn {reference}")).await;
+        assert!(told.contains("blake3"), "{told}");
+    }
     for message in ["add 5", "state 3000", "add 7", "reply 100", "id", "outstanding"] {
         ask(&process, child, message).await;
     }
