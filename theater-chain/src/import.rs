@@ -83,7 +83,7 @@ pub enum ImportError {
 /// # use theater_core::{ActorId, event::payload::{Genesis, encode}};
 /// # let actor = ActorId::from_parts(1, [1; 10]);
 /// # let genesis = Genesis { actor, nonce: [7; 32], name: "one".into(), component: String::new(), placement: None,
-/// #     manifest: String::new(), parent: None, runtime: "test".into() };
+/// #     manifest: String::new(), parent: None, runtime: "test".into(), sources: None };
 /// # let mut export = Vec::new();
 /// # write_events(&mut export, actor, [&Chain::genesis(encode(&genesis), 1, 1).1])?;
 ///

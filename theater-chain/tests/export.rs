@@ -35,6 +35,7 @@ fn genesis(actor: ActorId, nonce: u8, name: &str, parent: Option<Anchor>) -> Byt
         parent,
         runtime: "theater 0.1.0".to_owned(),
         placement: None,
+        sources: None,
     })
 }
 

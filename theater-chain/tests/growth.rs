@@ -54,6 +54,7 @@ impl Tree {
             parent: parent.map(|parent| self.anchor(parent)),
             runtime: "test".into(),
             placement: None,
+            sources: None,
         };
         let (chain, genesis) = Chain::genesis(encode(&genesis), 1, 1);
         self.store.create(genesis).expect("memory");

@@ -4,7 +4,10 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use theater_core::ActorError;
-use theater_wasm::FileSource;
+use theater_core::source::{SchemeSource, scheme};
+
+use crate::args::SourceArgs;
+use crate::sources;
 
 /// An app on disk: a manifest inside a root folder.
 #[derive(Debug, Clone)]
@@ -13,6 +16,8 @@ pub(crate) struct App {
     pub(crate) root: PathBuf,
     /// The manifest, relative to the root, with `/` between its parts.
     pub(crate) manifest: String,
+    /// Where else its files may come from.
+    sources: SourceArgs,
 }
 
 impl App {
@@ -20,7 +25,7 @@ impl App {
     ///
     /// The manifest itself is not followed if it is a link: whether it leads out of the root is for the manifest
     /// source to say.
-    pub(crate) fn locate(app: &Path, root: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn locate(app: &Path, sources: &SourceArgs) -> anyhow::Result<Self> {
         let metadata = app.metadata().with_context(|| match app.try_exists() {
             Ok(false) => format!("there is no manifest {}; give the path of a TOML file", app.display()),
             _ => format!("could not read the manifest {}", app.display()),
@@ -34,12 +39,13 @@ impl App {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
-        let Some(root) = root else {
-            return Ok(Self { root: folder.to_owned(), manifest: text(Path::new(name))? });
+        let sources = sources.clone();
+        let Some(root) = sources.root.clone() else {
+            return Ok(Self { root: folder.to_owned(), manifest: text(Path::new(name))?, sources });
         };
         let absolute = |path: &Path| path.canonicalize().with_context(|| format!("{}", path.display()));
         let whole = absolute(folder)?;
-        let base = absolute(root).context("--root cannot be used")?;
+        let base = absolute(&root).context("--root cannot be used")?;
         if !base.is_dir() {
             bail!("--root {} is not a folder", root.display());
         }
@@ -50,13 +56,21 @@ impl App {
                 root.display()
             )
         })?;
-        Ok(Self { root: root.to_owned(), manifest: text(&inner.join(name))? })
+        let manifest = text(&inner.join(name))?;
+        Ok(Self { root, manifest, sources })
     }
 
     /// Where its manifests and components come from.
-    pub(crate) fn source(&self) -> anyhow::Result<FileSource> {
-        FileSource::new(&self.root)
-            .with_context(|| format!("could not use {} as the root of manifests", self.root.display()))
+    pub(crate) fn source(&self) -> anyhow::Result<SchemeSource> {
+        sources::source(&self.root, &self.sources)
+    }
+
+    /// How the source knows the manifest: by its path, also where that looks like something else.
+    pub(crate) fn reference(&self) -> String {
+        match scheme(&self.manifest) {
+            Some(_) => format!("./{}", self.manifest),
+            None => self.manifest.clone(),
+        }
     }
 
     /// The manifest as the user can open it.
@@ -113,16 +127,25 @@ mod tests {
         let manifest = inner.join("app.toml");
         std::fs::write(&manifest, "").unwrap();
 
-        let app = App::locate(&manifest, None).unwrap();
+        let locate = |app: &Path, root: Option<&Path>| {
+            App::locate(app, &SourceArgs { root: root.map(Path::to_owned), ..SourceArgs::default() })
+        };
+        let app = locate(&manifest, None).unwrap();
         assert_eq!((app.root.as_path(), app.manifest.as_str()), (inner.as_path(), "app.toml"));
-        let app = App::locate(&manifest, Some(folder.path())).unwrap();
+        let app = locate(&manifest, Some(folder.path())).unwrap();
         assert_eq!((app.root.as_path(), app.manifest.as_str()), (folder.path(), "deep/down/app.toml"));
         assert_eq!(app.path(), manifest);
 
         let other = tempfile::tempdir().unwrap();
-        let error = App::locate(&manifest, Some(other.path())).unwrap_err().to_string();
+        let error = locate(&manifest, Some(other.path())).unwrap_err().to_string();
         assert!(error.contains("outside of --root"), "{error}");
-        let error = App::locate(&inner, None).unwrap_err().to_string();
+        let odd = App { manifest: "app:v2.toml".to_owned(), ..app.clone() };
+        assert_eq!(
+            (app.reference(), odd.reference()),
+            ("deep/down/app.toml".to_owned(), "./app:v2.toml".to_owned())
+        );
+
+        let error = locate(&inner, None).unwrap_err().to_string();
         assert!(error.contains("is a folder"), "{error}");
     }
 }

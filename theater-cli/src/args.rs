@@ -3,6 +3,7 @@
 mod chain;
 mod control;
 mod run;
+mod source;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ pub(crate) use chain::{
 };
 pub(crate) use control::{MessageArgs, StatusArgs};
 pub(crate) use run::RunArgs;
+pub(crate) use source::SourceArgs;
 
 /// Runs, watches and verifies supervision trees of WebAssembly actors.
 #[derive(Debug, Parser)]
@@ -101,9 +103,12 @@ pub(crate) struct CheckArgs {
     #[arg(value_name = "APP.toml")]
     pub(crate) app: PathBuf,
 
-    /// The folder that manifests and components may come from, APP.toml included [default: its folder]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) root: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sources: SourceArgs,
+
+    /// Print the lines that pin everything to what it is now, to paste into the manifests
+    #[arg(long)]
+    pub(crate) digests: bool,
 
     /// Print one JSON object with the outcome
     #[arg(long)]

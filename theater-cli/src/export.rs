@@ -138,6 +138,7 @@ mod tests {
             parent: None,
             runtime: "test".into(),
             placement: None,
+            sources: None,
         };
         let (mut chain, first) = Chain::genesis(encode(&genesis), 1, 1);
         store.create(first).unwrap();

@@ -21,6 +21,7 @@ mod progress;
 mod render;
 mod select;
 mod signals;
+mod sources;
 mod style;
 mod text;
 

@@ -9,7 +9,7 @@ pub mod payload;
 
 use bytes::Bytes;
 
-pub use digest::{ChainId, EventHash, InvalidDigest, PayloadHash};
+pub use digest::{ChainId, ContentDigest, EventHash, InvalidDigest, PayloadHash};
 pub use kind::EventKind;
 
 /// The part of an event that is hashed into the event hash: 128 bytes when encoded.

@@ -14,9 +14,10 @@ mod supervision;
 use std::time::Duration;
 
 use crate::name::ActorName;
+use crate::source::Reference;
 
 pub use children::{ChildEntry, ChildSource};
-pub use error::{ManifestError, ManifestErrorKind, SupervisionRule};
+pub use error::{AddressProblem, FetchError, ManifestError, ManifestErrorKind, SupervisionRule};
 pub use keeping::{ChainLimits, DurabilityMode, SnapshotPolicy};
 pub use supervision::{
     AutoShutdown, Backoff, ChildSpec, ChildSpecKeys, ChildType, Escalation, RestartPolicy, Shutdown,
@@ -41,7 +42,7 @@ pub struct Manifest {
     pub version: Option<String>,
     /// Where the component is, relative to the manifest. `None`: a pure supervisor, an actor that does nothing but
     /// supervise.
-    pub component: Option<String>,
+    pub component: Option<Reference>,
     /// One line about the actor.
     pub description: Option<String>,
     /// More about the actor.
@@ -49,10 +50,13 @@ pub struct Manifest {
     /// Kept for manifests of the original system. Chains are always kept here, so it changes nothing.
     pub save_chain: Option<bool>,
     /// Where the bytes of the initial state are, relative to the manifest.
-    pub init_state: Option<String>,
+    pub init_state: Option<Reference>,
+    /// The bytes of the initial state themselves, as later manifests of the original system give them. Not together with
+    /// `init_state`.
+    pub initial_state: Option<String>,
     /// Where the bytes of the snapshot are that [`RestartFrom::Snapshot`](crate::RestartFrom::Snapshot) starts from,
     /// relative to the manifest.
-    pub snapshot: Option<String>,
+    pub snapshot: Option<Reference>,
     /// Which host interfaces the actor is given.
     pub handlers: Vec<HandlerSpec>,
     /// What the actor may use.

@@ -1,6 +1,11 @@
 //! Where manifests, and what they refer to, come from.
 
+mod address;
+mod checked;
+mod content;
 mod load;
+mod reference;
+mod scheme;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,13 +15,27 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::manifest::{ChildSpec, Manifest, ManifestError, ManifestErrorKind};
+
+pub use crate::event::ContentDigest;
+pub use crate::manifest::{AddressProblem, FetchError};
+pub use address::Address;
+pub use checked::{Content, INLINE, find, read, read_with};
+pub use content::{ContentSource, MemoryContent, StoreSource};
 pub use load::load;
+pub use reference::{InvalidReference, Reference, toml_string};
+pub use scheme::{SchemeSource, scheme, whole};
+
+/// The largest manifest, in bytes.
+pub const MAX_MANIFEST: u64 = 1 << 20;
+/// The largest component or state, in bytes.
+pub const MAX_FILE: u64 = 256 << 20;
 
 /// A reference to a manifest, as a user or a guest wrote it. A [`ManifestSource`] gives it its meaning, unless it carries
 /// the manifest itself.
 #[derive(Debug, Clone)]
 pub struct ManifestRef {
     name: String,
+    pinned: Option<ContentDigest>,
     loaded: Option<Box<LoadedManifest>>,
 }
 
@@ -24,7 +43,19 @@ impl ManifestRef {
     /// A reference that carries its manifest: nothing is looked up. `name` is what it is called in errors and records.
     #[must_use]
     pub fn embedded(name: impl Into<String>, loaded: LoadedManifest) -> Self {
-        Self { name: name.into(), loaded: Some(Box::new(loaded)) }
+        Self { name: name.into(), pinned: None, loaded: Some(Box::new(loaded)) }
+    }
+
+    /// What a source is asked for: the location alone.
+    fn to(reference: &Reference) -> Self {
+        Self { name: reference.location().to_owned(), pinned: reference.digest(), loaded: None }
+    }
+
+    /// Where a source is asked for it: the digest that the content must have. It is compared for the source; one that keeps
+    /// content by digest saves itself the way.
+    #[must_use]
+    pub fn pinned(&self) -> Option<ContentDigest> {
+        self.pinned
     }
 
     /// The reference as it was written.
@@ -42,7 +73,7 @@ impl ManifestRef {
 
 impl<T: Into<String>> From<T> for ManifestRef {
     fn from(reference: T) -> Self {
-        Self { name: reference.into(), loaded: None }
+        Self { name: reference.into(), pinned: None, loaded: None }
     }
 }
 
@@ -67,6 +98,8 @@ pub struct LoadedManifest {
     pub within: Option<Arc<str>>,
     /// The children that it declares, with their manifests, in its order. Empty unless it was [loaded](load) as a tree.
     pub children: Arc<[LoadedChild]>,
+    /// The scheme that it came over, which a [`SchemeSource`] says: what it refers to without one is of the same.
+    scheme: Option<Arc<str>>,
 }
 
 /// A child that a manifest declares, with its own manifest.
@@ -89,7 +122,25 @@ impl LoadedManifest {
     pub fn parse(origin: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Result<Self, ManifestError> {
         let (origin, text) = (origin.into(), text.into());
         let manifest = Arc::new(Manifest::parse(&origin, &text)?);
-        Ok(Self { manifest, text, origin, within: None, children: Arc::default() })
+        Ok(Self { manifest, text, origin, within: None, children: Arc::default(), scheme: None })
+    }
+
+    /// Parses a file.
+    ///
+    /// # Errors
+    /// [`TooLarge`](ManifestErrorKind::TooLarge) above [`MAX_MANIFEST`], [`NotText`](ManifestErrorKind::NotText), and those of
+    /// [`Manifest::parse`].
+    pub fn from_bytes(origin: impl Into<Arc<str>>, content: Bytes) -> Result<Self, ManifestError> {
+        let origin = origin.into();
+        let size = content.len() as u64;
+        if size > MAX_MANIFEST {
+            let kind = ManifestErrorKind::TooLarge { size, limit: MAX_MANIFEST };
+            return Err(ManifestError::new(&*origin, kind));
+        }
+        let Ok(text) = String::from_utf8(content.into()) else {
+            return Err(ManifestError::new(&*origin, ManifestErrorKind::NotText));
+        };
+        Self::parse(origin, text)
     }
 }
 
@@ -101,7 +152,11 @@ impl LoadedManifest {
 /// - What does not exist is [`NotFound`](ManifestErrorKind::NotFound).
 /// - The same reference may give another content later; callers that need it to be the same compare digests.
 ///
-/// Implementations: files inside a folder (`theater-wasm`), [`MapSource`] (tests, machines without a network).
+/// A source knows nothing of digests in references and of references that are the manifest itself: [`load`], [`find`] and
+/// [`read`] see to them before and after they ask it, for every source alike. Whoever has a source uses those, not its methods.
+///
+/// Implementations: files inside a folder, a map of files and `https:` (`theater-wasm`), [`MapSource`] (tests), [`StoreSource`]
+/// (content by digest), and [`SchemeSource`], which has one for each scheme.
 #[async_trait]
 pub trait ManifestSource: fmt::Debug + Send + Sync + 'static {
     /// Finds and parses a manifest.
@@ -115,6 +170,21 @@ pub trait ManifestSource: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// See the contract.
     async fn read(&self, manifest: &LoadedManifest, reference: &str) -> Result<Bytes, ManifestError>;
+
+    /// The same for what must have this digest. Who asks compares it: a source that keeps content by digest saves itself the way,
+    /// and all others keep this default.
+    ///
+    /// # Errors
+    /// See the contract.
+    async fn read_pinned(
+        &self,
+        manifest: &LoadedManifest,
+        reference: &str,
+        digest: &ContentDigest,
+    ) -> Result<Bytes, ManifestError> {
+        let _ = digest;
+        self.read(manifest, reference).await
+    }
 
     /// The reference to what `manifest` calls `reference`: another manifest, named relative to it.
     ///

@@ -95,7 +95,7 @@ fn a_tree_is_nested_to_any_depth_of_components_and_pure_supervisors() {
     .unwrap();
     let inner = &app.children[0].manifest.children[0].manifest;
     assert!(inner.manifest.component.is_none());
-    assert_eq!(inner.children[0].manifest.manifest.component.as_deref(), Some("w.wasm"));
+    assert_eq!(inner.children[0].manifest.manifest.component.as_ref().unwrap().location(), "w.wasm");
     assert_eq!(inner.children[1].manifest.manifest.name, "worker");
     assert_eq!(&*inner.children[0].manifest.origin, "app.toml", "where its paths start");
     assert_eq!(

@@ -23,8 +23,12 @@ const CONFINED: &[(&str, &[&str])] = &[
 ];
 
 /// Packages that only these crates may name themselves.
-const NAMED: &[(&str, &[&str])] =
-    &[("wasmtime", &["theater-wasm"]), ("anyhow", &["theater-cli"]), ("rusqlite", &["theater-chain"])];
+const NAMED: &[(&str, &[&str])] = &[
+    ("wasmtime", &["theater-wasm"]),
+    ("anyhow", &["theater-cli"]),
+    ("rusqlite", &["theater-chain"]),
+    ("ureq", &["theater-wasm"]),
+];
 
 /// Packages and what they depend on, development dependencies aside.
 struct Graph(BTreeMap<String, BTreeSet<String>>);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use theater_core::{
-    ChildSpec, HandlerKind, Limits, MailboxOverflow, Manifest, RestartPolicy, Shutdown, SupervisionSpec,
+    ChildSource, ChildSpec, HandlerKind, Limits, MailboxOverflow, Manifest, RestartPolicy, Shutdown,
+    SupervisionSpec,
 };
 
 /// `colinrozzi/hello-world` at a242afd1, its machine path shortened.
@@ -119,7 +120,7 @@ fn the_real_hello_world_is_read() {
     assert_eq!(manifest.name, "hello-world");
     assert_eq!(manifest.version.as_deref(), Some("0.1.0"));
     assert_eq!(
-        manifest.component.as_deref().unwrap(),
+        manifest.component.unwrap().location(),
         "/abs/path/target/wasm32-unknown-unknown/release/hello_world.wasm"
     );
     assert_eq!(manifest.description.as_deref(), Some("A basic Theater actor"));
@@ -132,7 +133,7 @@ fn the_real_hello_world_is_read() {
 #[test]
 fn the_real_chat_state_is_read() {
     let manifest = parse(CHAT_STATE);
-    assert_eq!(manifest.init_state.as_deref(), Some("/abs/path/init.json"));
+    assert_eq!(manifest.init_state.as_ref().unwrap().location(), "/abs/path/init.json");
     let kinds: Vec<_> = manifest.handlers.iter().map(|handler| handler.kind.name()).collect();
     assert_eq!(kinds, ["message-server", "runtime", "timing", "supervisor", "store", "random"]);
     assert_eq!(manifest.handlers[2].config["max_sleep_duration"].as_integer(), Some(3_600_000));
@@ -157,11 +158,61 @@ fn both_dialects_of_handlers_say_the_same() {
 fn a_component_may_go_by_its_earlier_and_later_names() {
     for key in ["component", "package", "component_path"] {
         assert_eq!(
-            parse(&format!("name = \"a\"\n{key} = \"a.wasm\"")).component.as_deref(),
-            Some("a.wasm"),
+            parse(&format!("name = \"a\"\n{key} = \"a.wasm\"")).component.unwrap().location(),
+            "a.wasm",
             "{key}"
         );
     }
+}
+
+#[test]
+fn a_reference_may_carry_a_digest_wherever_one_stands() {
+    let digits = "5a".repeat(32);
+    let pinned = |name: &str| format!("{name}#blake3={digits}");
+    let manifest = parse(&format!(
+        "name = \"a\"\ncomponent = \"{}\"\ninit_state = \"{}\"\nsnapshot = \"{}\"\n[[children]]\nid = \"b\"\nmanifest = \"{}\"",
+        pinned("a.wasm"),
+        pinned("a.json"),
+        pinned("a.snap"),
+        pinned("b.toml")
+    ));
+    let ChildSource::Reference(child) = &manifest.children[0].source else { panic!("{manifest:?}") };
+    let references =
+        [manifest.component.as_ref(), manifest.init_state.as_ref(), manifest.snapshot.as_ref(), Some(child)];
+    for (reference, name) in references.into_iter().zip(["a.wasm", "a.json", "a.snap", "b.toml"]) {
+        let reference = reference.unwrap();
+        assert_eq!((reference.location(), reference.digest()), (name, Some(digits.parse().unwrap())));
+    }
+    for key in ["init_state", "snapshot"] {
+        let refused = refusal(&with(&format!("{key} = \"a.json#blake3=5A\"")));
+        assert_eq!(
+            refused,
+            "a.toml:3: `#blake3=5A` is no digest; a digest is written `#blake3=` and 64 lowercase hexadecimal digits"
+        );
+    }
+    let refused = refusal("name = \"a\"\ncomponent = \"a.wasm#sha256=00\"");
+    assert!(refused.starts_with("a.toml:2: `#sha256=00` is no digest"), "{refused}");
+}
+
+#[test]
+fn a_path_may_be_as_long_as_the_system_allows() {
+    let path = format!("{}/state.json", "deep/".repeat(200));
+    let manifest = parse(&with(&format!("init_state = \"{path}\"")));
+    assert_eq!(manifest.init_state.unwrap().location(), path);
+}
+
+#[test]
+fn the_initial_state_may_stand_in_the_manifest_as_in_later_ones_of_the_original_system() {
+    let manifest = parse(&with("initial_state = '{\"count\": 1}'"));
+    assert_eq!(manifest.initial_state.as_deref(), Some("{\"count\": 1}"));
+    assert_eq!(
+        refusal(&with("initial_state = '1'\ninit_state = \"a.json\"")),
+        "a.toml:3: `initial_state` and `init_state` both given; keep one of them"
+    );
+    let refused = refusal(&with("initial_state = '{\"user\": \"{{name}}\"}'"));
+    assert!(refused.contains("variables in {{ }} are not filled in"), "{refused}");
+    let refused = refusal("name = \"a\"\ninitial_state = \"1\"\n[supervision]");
+    assert!(refused.contains("`initial_state` has no use without `component`"), "{refused}");
 }
 
 #[test]
@@ -272,7 +323,7 @@ fn every_refusal_names_the_line_and_what_would_be_right() {
         (
             "colour = 1",
             "a.toml:3: unknown key `colour` in the manifest; known are: chain, child_spec, children, component, \
-             component_path, description, durability, handler, handlers, init_state, interface, limits, long_description, name, \
+             component_path, description, durability, handler, handlers, init_state, initial_state, interface, limits, long_description, name, \
              package, permission_policy, register, save_chain, snapshot, snapshots, supervision, version",
         ),
         (

@@ -5,7 +5,11 @@
 //! - [`ActorComponent`], [`PreparedComponent`], [`ActorInstance`] and [`ActorStore`] are the steps from bytes to a
 //!   living guest, for those who embed single parts.
 //! - [`ContentStore`] keeps what actors store: [`MemoryContents`], [`FileContents`].
-//! - [`FileSource`] takes manifests from a folder.
+//! - [`FileSource`] takes manifests from a folder, [`FolderContent`] content by its digest, and [`MapFile`] says which local file
+//!   stands for a reference.
+//!
+//! # Features
+//! - `https`: `HttpsSource` takes manifests, components and states over `https:` from hosts that are allowed. Off by default.
 
 #![forbid(unsafe_code)]
 
@@ -14,18 +18,20 @@ mod content;
 mod engine;
 mod host;
 mod instance;
-mod resolve;
 mod runtime;
 mod script;
+mod source;
 mod store;
 
 pub use component::{ActorComponent, PreparedComponent};
 pub use content::{ContentError, ContentStore, DEFAULT_CONTENT_LIMIT, FileContents, MemoryContents};
 pub use engine::{ActorEngine, EngineConfig, EngineError};
 pub use instance::{ActorInstance, InstantiateError};
-pub use resolve::FileSource;
 pub use runtime::{
     CheckedActor, GrowthError, LifecycleEvent, LifecycleKind, LifecycleStream, Rerun, RerunError,
     ReviveError, Revived, RevivedActor, RuntimeBuilder, RuntimeConfig, WasmRuntime, Watched,
 };
+#[cfg(feature = "https")]
+pub use source::{AllowedHost, HttpsConfig, HttpsSource, InvalidHost, InvalidRoots, TlsRoots};
+pub use source::{FileSource, FolderContent, MapFile};
 pub use store::ActorStore;

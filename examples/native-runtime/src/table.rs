@@ -139,6 +139,7 @@ impl Table {
             parent: None,
             runtime: concat!("native-runtime ", env!("CARGO_PKG_VERSION")).to_owned(),
             placement: None,
+            sources: None,
         });
         let (chain, genesis) = Chain::genesis(genesis, 1, now());
         self.store.create(genesis).map_err(|error| chain_failed(id, error))?;

@@ -7,6 +7,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args as ClapArgs, ValueEnum};
 use theater_chain::Durability;
 
+use super::SourceArgs;
 use crate::data::StoreKind;
 
 /// The arguments of `theater run`.
@@ -16,9 +17,8 @@ pub(crate) struct RunArgs {
     #[arg(value_name = "APP.toml")]
     pub(crate) app: PathBuf,
 
-    /// The folder that manifests and components may come from, APP.toml included [default: its folder]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) root: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sources: SourceArgs,
 
     /// Write the event chains of all actors of this run to this file when the tree has ended, as JSON lines
     ///

@@ -1,9 +1,12 @@
 //! `theater check`: whether an app could be started.
 
+mod digests;
+
 use std::fmt::Write as _;
 
 use anyhow::{Context, anyhow};
 use serde::Serialize;
+use theater_core::event::payload::Sources;
 use theater_core::{ActorError, Shutdown};
 use theater_wasm::{CheckedActor, WasmRuntime};
 
@@ -17,7 +20,7 @@ use crate::text::{count, printable};
 
 /// Checks the app's whole tree without starting anything of it.
 pub(crate) async fn check(args: CheckArgs) -> Result<Exit, Failure> {
-    let app = App::locate(&args.app, args.root.as_deref());
+    let app = App::locate(&args.app, &args.sources);
     let outcome = match &app {
         Ok(app) => look(app).await,
         Err(error) => Err(anyhow!("{error:#}")),
@@ -29,7 +32,8 @@ pub(crate) async fn check(args: CheckArgs) -> Result<Exit, Failure> {
             if !args.json {
                 tell_problems(actors);
             }
-            (exit, if args.json { json_line(&Report::new(actors)) } else { tree(actors, problems) })
+            let lines = if args.digests { digests::lines(actors) } else { String::new() };
+            (exit, if args.json { json_line(&Report::new(actors)) } else { lines + &tree(actors, problems) })
         }
         Err(error) => {
             let report = Report { ok: false, actors: Vec::new(), error: Some(one_line(error)) };
@@ -46,7 +50,7 @@ pub(crate) async fn check(args: CheckArgs) -> Result<Exit, Failure> {
 async fn look(app: &App) -> anyhow::Result<Vec<CheckedActor>> {
     let runtime =
         WasmRuntime::builder(app.source()?).build().context("could not set up the WebAssembly engine")?;
-    runtime.check(app.manifest.clone()).await.map_err(|error| app.explain_check(error))
+    runtime.check(app.reference()).await.map_err(|error| app.explain_check(error))
 }
 
 fn tell_problems(actors: &[CheckedActor]) {
@@ -104,7 +108,7 @@ fn details(actor: &CheckedActor) -> String {
     }
     let manifest = &actor.manifest;
     parts.push(match &manifest.component {
-        Some(component) => printable(component),
+        Some(component) => printable(component.location()),
         None => "pure supervisor".to_owned(),
     });
     if manifest.supervises() {
@@ -134,6 +138,7 @@ struct Actor {
     name: String,
     component: Option<String>,
     restart: Option<&'static str>,
+    digests: Option<Sources>,
     problem: Option<String>,
 }
 
@@ -145,8 +150,9 @@ impl Report {
             .map(|actor| Actor {
                 path: actor.path.iter().map(ToString::to_string).collect(),
                 name: actor.manifest.name.clone(),
-                component: actor.manifest.component.clone(),
+                component: actor.manifest.component.as_ref().map(ToString::to_string),
                 restart: actor.child_spec.map(|spec| spec.restart.name()),
+                digests: actor.sources.clone(),
                 problem: actor.problem.as_ref().map(line),
             })
             .collect();

@@ -35,7 +35,7 @@ pub(super) use begin::NotBegun;
 /// Runs the app until its root actor has ended.
 pub(crate) async fn run(args: RunArgs, verbose: u8) -> Result<Exit, Failure> {
     setup::check(&args)?;
-    let app = App::locate(&args.app, args.root.as_deref()).or_exit(Exit::NotStarted)?;
+    let app = App::locate(&args.app, &args.sources).or_exit(Exit::NotStarted)?;
     if let Some(path) = &args.chain_out {
         // Better now than after an hour's run.
         PendingFile::probe(path).with_context(|| cannot_write(path)).or_exit(Exit::Io)?;

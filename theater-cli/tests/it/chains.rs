@@ -29,6 +29,7 @@ fn genesis(n: u8, parent: Option<Anchor>) -> Genesis {
         parent,
         runtime: "test".into(),
         placement: None,
+        sources: None,
     }
 }
 

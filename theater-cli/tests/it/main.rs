@@ -10,5 +10,6 @@ mod data;
 mod orders;
 mod refusals;
 mod signals;
+mod sources;
 mod support;
 mod verify;

@@ -23,6 +23,7 @@ fn genesis(n: u8, parent: Option<Anchor>) -> Bytes {
         parent,
         runtime: "test".into(),
         placement: None,
+        sources: None,
     })
 }
 

@@ -90,6 +90,25 @@ digest! {
     PayloadHash
 }
 
+digest! {
+    /// The BLAKE3 hash of a manifest, a component or a state, as `b3sum` prints it.
+    ContentDigest
+}
+
+impl ContentDigest {
+    /// The digest of `content`.
+    ///
+    /// # Examples
+    /// ```
+    /// let digest = theater_core::source::ContentDigest::of(b"");
+    /// assert_eq!(digest.to_string(), "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262");
+    /// ```
+    #[must_use]
+    pub fn of(content: &[u8]) -> Self {
+        Self(*blake3::hash(content).as_bytes())
+    }
+}
+
 impl EventHash {
     /// The previous hash of a genesis event.
     pub const ZERO: Self = Self([0; 32]);

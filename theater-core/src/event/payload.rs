@@ -3,6 +3,8 @@
 //! A payload is a CBOR map with text keys, so that any CBOR tool can read it. It is hashed as it was written and
 //! never encoded again. Bytes are CBOR byte strings. In calls and returns, what is not there is left out.
 
+mod sources;
+
 use std::cell::RefCell;
 
 use bytes::{Bytes, BytesMut};
@@ -13,6 +15,8 @@ use crate::event::{ChainId, EventHash};
 use crate::exit::ExitReason;
 use crate::manifest::ChildSpec;
 use crate::name::ActorName;
+
+pub use sources::Sources;
 
 /// A payload that could not be read as the expected type.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -94,6 +98,9 @@ pub struct Genesis {
     /// How it came to be started, for whoever brings it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<Placement>,
+    /// What it was made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Sources>,
 }
 
 /// How an actor came to be started.
@@ -155,6 +162,9 @@ pub struct Started {
     /// The name that the actor can be addressed by from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registered: Option<ActorName>,
+    /// Of the first life after the runtime had ended: what it was made of, which was loaded anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<Sources>,
 }
 
 impl Started {
@@ -164,8 +174,15 @@ impl Started {
         let state_len = state.map(|state| state.len() as u64);
         let first = incarnation == Incarnation::FIRST && origin == Origin::Init;
         let elsewhere = first || matches!(origin, Origin::Given | Origin::Snapshot);
-        let state = state.filter(|_| elsewhere).cloned();
-        Self { incarnation, origin, state_len, state, revived: false, registered: None }
+        Self {
+            incarnation,
+            origin,
+            state_len,
+            state: state.filter(|_| elsewhere).cloned(),
+            revived: false,
+            registered: None,
+            sources: None,
+        }
     }
 }
 

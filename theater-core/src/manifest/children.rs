@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{ChildSpecKeys, Manifest};
+use crate::source::Reference;
 
 /// One entry of `[[children]]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +25,7 @@ pub struct ChildEntry {
 #[non_exhaustive]
 pub enum ChildSource {
     /// A manifest of its own, relative to the one that declares it.
-    Reference(String),
+    Reference(Reference),
     /// A manifest that stands in the entry: a component, or a pure supervisor with children of its own.
     Inline(Arc<Manifest>),
 }

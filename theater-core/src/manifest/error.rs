@@ -1,9 +1,14 @@
 //! What can be wrong with a manifest.
 
+mod fetch;
+
 use std::fmt;
 use std::sync::Arc;
 
+use crate::event::ContentDigest;
 use crate::name::ActorName;
+use crate::source::InvalidReference;
+pub use fetch::{AddressProblem, FetchError};
 
 /// A manifest, or something that it refers to, that cannot be used: what is wrong, and where.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -53,6 +58,23 @@ pub enum ManifestErrorKind {
     /// Guests are told this as well, so it says nothing about the host's folders.
     #[error("outside of the manifest root; move it inside, or run with a root that holds it")]
     OutsideRoot,
+    /// Its reference ends in something that was meant as a digest and is none.
+    #[error(transparent)]
+    InvalidDigest(#[from] InvalidReference),
+    /// Its content is not the one that the reference is about.
+    #[error(
+        "has another content than its reference says: expected blake3 {expected}, found {found}; if the content that is \
+         there now is meant, write #blake3={found}"
+    )]
+    DigestMismatch {
+        /// The digest in the reference.
+        expected: ContentDigest,
+        /// The digest of what is there.
+        found: ContentDigest,
+    },
+    /// What a reference with a scheme names could not be had.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// It could not be read.
     #[error("could not be read: {0}")]
     Io(Arc<std::io::Error>),

@@ -12,6 +12,7 @@ use super::{
     SnapshotPolicy, SupervisionRule,
 };
 use crate::capability::{self, Grant};
+use crate::source::Reference;
 
 pub(super) fn manifest(origin: &str, text: &str) -> Result<Manifest, ManifestError> {
     let text = Text { origin, text };
@@ -52,8 +53,9 @@ fn body(table: &mut Reader<'_>, name: Option<&str>, depth: usize) -> Result<Mani
         description: optional(table, "description", Value::string)?.map(ToOwned::to_owned),
         long_description: optional(table, "long_description", Value::string)?.map(ToOwned::to_owned),
         save_chain: optional(table, "save_chain", Value::boolean)?,
-        init_state: optional(table, "init_state", Value::path)?,
-        snapshot: optional(table, "snapshot", Value::path)?,
+        init_state: optional(table, "init_state", Value::reference)?,
+        initial_state: initial_state(table)?,
+        snapshot: optional(table, "snapshot", Value::reference)?,
         handlers: handlers(table)?,
         limits: section(table, "limits", limits)?,
         durability: durability(table)?,
@@ -75,7 +77,7 @@ fn body(table: &mut Reader<'_>, name: Option<&str>, depth: usize) -> Result<Mani
 
 /// A pure supervisor is refused what only a component has a use for: whoever gives it expects an effect.
 fn no_component(table: &mut Reader<'_>) -> Result<(), ManifestError> {
-    for key in ["handlers", "handler", "init_state", "snapshot", "register"] {
+    for key in ["handlers", "handler", "init_state", "initial_state", "snapshot", "register"] {
         if let Some(value) = table.get(key) {
             return Err(value.breaks(SupervisionRule::PureSupervisor { key }));
         }
@@ -105,12 +107,24 @@ fn section<'a, T: Default>(
 }
 
 /// The original system called it `component_path` before, and `package` after, its component years.
-fn component(table: &mut Reader<'_>) -> Result<Option<String>, ManifestError> {
+fn component(table: &mut Reader<'_>) -> Result<Option<Reference>, ManifestError> {
     let Some(value) = table.either(&["component", "package", "component_path"])? else { return Ok(None) };
     match value.string()? {
         "" => Err(value.invalid("must name a component")),
-        reference => Ok(Some(reference.to_owned())),
+        _ => value.reference().map(Some),
     }
+}
+
+/// Later manifests of the original system have the state itself.
+fn initial_state(table: &mut Reader<'_>) -> Result<Option<String>, ManifestError> {
+    let Some(value) = table.get("initial_state") else { return Ok(None) };
+    table.either(&["init_state", "initial_state"])?;
+    let state = value.string()?;
+    if state.contains("{{") {
+        // Passed on as they are they would be a state that nobody meant.
+        return Err(value.invalid("variables in {{ }} are not filled in; write the state itself"));
+    }
+    Ok(Some(state.to_owned()))
 }
 
 fn limits(table: &mut Reader<'_>) -> Result<Limits, ManifestError> {

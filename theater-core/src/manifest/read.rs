@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::Thousandths;
 use super::error::{ManifestError, ManifestErrorKind, SupervisionRule};
 use super::nearest::nearest;
+use crate::source::Reference;
 
 /// A manifest's text, to find lines in.
 #[derive(Debug, Clone, Copy)]
@@ -218,12 +219,12 @@ impl<'a> Value<'a> {
         self.text.error_at(self.offset(), rule.into())
     }
 
-    /// A path, or whatever else names a file to the source.
-    pub(super) fn path(&self) -> Result<String, ManifestError> {
+    /// A reference to a file, or to whatever else the source knows.
+    pub(super) fn reference(&self) -> Result<Reference, ManifestError> {
         match self.string()? {
             "" => Err(self.invalid("must name a file")),
             path if path.contains('\n') => Err(self.invalid("must be a path without line breaks")),
-            path => Ok(path.to_owned()),
+            path => Reference::parse(path).map_err(|error| self.text.error_at(self.offset(), error.into())),
         }
     }
 

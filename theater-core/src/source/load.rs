@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::{LoadedChild, LoadedManifest, ManifestRef, ManifestSource};
+use super::checked::check_text;
+use super::{LoadedChild, LoadedManifest, ManifestRef, ManifestSource, Reference, find};
 use crate::capability::Bound;
 use crate::manifest::{
     AutoShutdown, ChildEntry, ChildSource, ChildSpec, MAX_DECLARED, MAX_DEPTH, Manifest, ManifestError,
@@ -40,10 +41,7 @@ pub async fn load(
     source: &dyn ManifestSource,
     reference: &ManifestRef,
 ) -> Result<LoadedManifest, ManifestError> {
-    let loaded = match reference.loaded() {
-        Some(loaded) => loaded.clone(),
-        None => source.manifest(reference).await?,
-    };
+    let loaded = find(source, reference).await?;
     if loaded.children.len() == loaded.manifest.children.len() {
         return Ok(loaded);
     }
@@ -122,14 +120,19 @@ impl Loader<'_> {
     async fn reference(
         &mut self,
         from: &LoadedManifest,
-        reference: &str,
+        reference: &Reference,
     ) -> Result<LoadedManifest, ManifestError> {
-        let reference = self.source.relative(from, reference)?;
-        if let Some(seen) = self.seen.get(reference.as_str()) {
-            return Ok(seen.clone());
-        }
-        let loaded = self.source.manifest(&reference).await?;
-        self.seen.insert(reference.as_str().to_owned(), loaded.clone());
+        let mut related = self.source.relative(from, reference.location())?;
+        related.pinned = reference.digest();
+        let loaded = match self.seen.get(related.as_str()) {
+            Some(seen) => seen.clone(),
+            None => {
+                let loaded = self.source.manifest(&related).await?;
+                self.seen.insert(related.as_str().to_owned(), loaded.clone());
+                loaded
+            }
+        };
+        check_text(reference, &loaded)?;
         Ok(loaded)
     }
 }
@@ -146,6 +149,7 @@ fn embedded(file: &LoadedManifest, entry: &ChildEntry, inline: &Arc<Manifest>) -
             None => Arc::clone(&entry.id),
         }),
         children: Arc::default(),
+        scheme: file.scheme.clone(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a [`ManifestSource`] has to do, as test cases for anybody's source.
 
 mod find;
+mod pinned;
 mod root;
 mod tree;
 
@@ -121,6 +122,16 @@ macro_rules! __source_cases {
                 "Errors" {
                     what_is_no_text_is_no_manifest []
                     what_is_wrong_with_a_manifest_is_told_with_its_place []
+                }
+            }
+            pinned {
+                "Digests" {
+                    what_has_the_digest_of_its_reference_is_found []
+                    what_has_another_digest_is_told_with_both []
+                    a_digest_opens_no_way_out []
+                }
+                "Inline manifests" {
+                    what_an_inline_manifest_refers_to_starts_at_the_root []
                 }
             }
             tree {

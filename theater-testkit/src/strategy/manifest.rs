@@ -5,9 +5,9 @@ mod meaning;
 mod text;
 
 use proptest::collection::vec;
-use proptest::option;
 use proptest::prelude::any;
 use proptest::strategy::Strategy;
+use proptest::{option, prop_oneof};
 use std::time::Duration;
 use theater_core::{
     ChildSpecKeys, HandlerKind, Limits, MailboxOverflow, RestartFrom, RestartPolicy, SupervisionSpec,
@@ -79,13 +79,15 @@ fn inner(
     children: impl Strategy<Value = Vec<(String, ChildSpecKeys, ChildMeaning)>>,
 ) -> impl Strategy<Value = Meaning> {
     let texts = (name(), option::of(text()), option::of(text()), option::of(text()));
-    let files =
-        (option::weighted(0.8, path()), option::of(path()), option::of(path()), option::of(any::<bool>()));
+    let state = option::of(prop_oneof![path().prop_map(Ok), text().prop_map(Err)]);
+    let files = (option::weighted(0.8, path()), state, option::of(path()), option::of(any::<bool>()));
     let supervision = option::of(supervision());
     (texts, files, handlers(), option::of(limits()), supervision, children).prop_map(
         |(texts, files, handlers, limits, supervision, children)| {
             let (name, version, description, long_description) = texts;
-            let (component, init_state, snapshot, save_chain) = files;
+            let (component, state, snapshot, save_chain) = files;
+            let (init_state, initial_state) =
+                state.map_or((None, None), |state| (state.clone().ok(), state.err()));
             let supervision = supervision.unwrap_or_default();
             let limits = limits.unwrap_or_default();
             let child_spec = ChildSpecKeys::default();
@@ -97,6 +99,7 @@ fn inner(
                 long_description,
                 save_chain,
                 init_state,
+                initial_state,
                 snapshot,
                 handlers,
                 limits,
@@ -133,8 +136,16 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn path() -> impl Strategy<Value = String> {
-    weighted(&[(4, "a.wasm"), (1, "../up/b.wasm"), (1, "/abs/path c.wasm"), (1, "https://host/d.wasm")])
-        .prop_map(str::to_owned)
+    const PINNED: &str =
+        "https://host/e.wasm#blake3=af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262";
+    weighted(&[
+        (4, "a.wasm"),
+        (1, "../up/b.wasm"),
+        (1, "/abs/path c.wasm"),
+        (1, "https://host/d.wasm"),
+        (1, PINNED),
+    ])
+    .prop_map(str::to_owned)
 }
 
 fn handlers() -> impl Strategy<Value = Vec<HandlerKind>> {
@@ -204,7 +215,7 @@ impl Meaning {
         if self.component.is_none() {
             // A pure supervisor has no use for them.
             self.handlers.clear();
-            (self.init_state, self.snapshot) = (None, None);
+            (self.init_state, self.initial_state, self.snapshot) = (None, None, None);
         }
         if self.supervision.strategy == theater_core::Strategy::SimpleOneForOne {
             self.children.truncate(1);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use theater_core::source::{ContentDigest, INLINE};
 use theater_core::{
     Bytes, LoadedManifest, ManifestError, ManifestErrorKind, ManifestRef, ManifestSource, async_trait,
 };
@@ -32,6 +33,10 @@ pub(crate) enum Flaw {
     ReadsForItsOwnManifestsOnly,
     MakesEveryNameLonger,
     FollowsLinksOutside,
+    PutsTheDigestIntoTheName,
+    HidesWhatHasAnotherDigest,
+    ReadsPinnedFromAnywhere,
+    ForgetsInlineManifests,
 }
 
 impl Flaw {
@@ -55,6 +60,10 @@ impl Flaw {
         (Self::ReadsForItsOwnManifestsOnly, "Finding"),
         (Self::MakesEveryNameLonger, "Relative references"),
         (Self::FollowsLinksOutside, "Root"),
+        (Self::PutsTheDigestIntoTheName, "Digests"),
+        (Self::HidesWhatHasAnotherDigest, "Digests"),
+        (Self::ReadsPinnedFromAnywhere, "Digests"),
+        (Self::ForgetsInlineManifests, "Inline manifests"),
     ];
 }
 
@@ -162,7 +171,14 @@ fn folder(path: &str) -> &str {
 #[async_trait]
 impl ManifestSource for Folders {
     async fn manifest(&self, reference: &ManifestRef) -> Result<LoadedManifest, ManifestError> {
+        let pinned = reference.pinned();
         let reference = reference.as_str();
+        if let Some(digest) = pinned
+            && self.flaw == Flaw::PutsTheDigestIntoTheName
+        {
+            let name = format!("{reference}#{digest}");
+            return Err(ManifestError::new(name, ManifestErrorKind::NotFound));
+        }
         let file = self.get("", reference)?;
         let mut text = match std::str::from_utf8(file) {
             Ok(text) => text.to_owned(),
@@ -190,11 +206,33 @@ impl ManifestSource for Folders {
         if self.flaw == Flaw::ReadsForItsOwnManifestsOnly && !own {
             return Err(ManifestError::new(reference, ManifestErrorKind::NotFound));
         }
+        if self.flaw == Flaw::ForgetsInlineManifests && *manifest.origin == *INLINE {
+            return Err(ManifestError::new(reference, ManifestErrorKind::NotFound));
+        }
         let content = self.get(folder(&manifest.origin), reference)?;
         if self.flaw == Flaw::ReadsBytesAsText {
             return Ok(String::from_utf8_lossy(content).replace("\r\n", "\n").into());
         }
         Ok(content.clone())
+    }
+
+    async fn read_pinned(
+        &self,
+        manifest: &LoadedManifest,
+        reference: &str,
+        digest: &ContentDigest,
+    ) -> Result<Bytes, ManifestError> {
+        let has_digest = |file: &&Bytes| ContentDigest::of(file) == *digest;
+        if self.flaw == Flaw::ReadsPinnedFromAnywhere
+            && let Some(file) = self.files.values().chain(self.outside.values()).find(has_digest)
+        {
+            return Ok(file.clone());
+        }
+        let content = self.read(manifest, reference).await?;
+        if self.flaw == Flaw::HidesWhatHasAnotherDigest && !has_digest(&&content) {
+            return Err(ManifestError::new(reference, ManifestErrorKind::NotFound));
+        }
+        Ok(content)
     }
 
     fn relative(&self, manifest: &LoadedManifest, reference: &str) -> Result<ManifestRef, ManifestError> {

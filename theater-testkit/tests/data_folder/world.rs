@@ -37,6 +37,7 @@ pub(crate) fn genesis(number: u8) -> Bytes {
         parent: None,
         runtime: "theater".to_owned(),
         placement: None,
+        sources: None,
     })
 }
 

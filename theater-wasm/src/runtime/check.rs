@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use theater_core::event::payload::Sources;
 use theater_core::{ActorError, ChildSpec, LoadedManifest, Manifest, ManifestRef, StartFrom};
 
 use super::{Inner, WasmRuntime, spawn};
@@ -16,6 +17,8 @@ pub struct CheckedActor {
     pub manifest: Arc<Manifest>,
     /// How its supervisor will treat it; `None` for the root.
     pub child_spec: Option<ChildSpec>,
+    /// The digests of what it is made of; `None` where something of that could not be had.
+    pub sources: Option<Sources>,
     /// Why it could not be started.
     pub problem: Option<ActorError>,
 }
@@ -40,16 +43,21 @@ impl WasmRuntime {
                 waiting.push((path, Some(child.child_spec), child.manifest.clone()));
             }
             let manifest = Arc::clone(&loaded.manifest);
-            let problem = self.inner.check_one(loaded).await.err();
-            checked.push(CheckedActor { path, manifest, child_spec, problem });
+            let (sources, problem) = self.inner.check_one(loaded).await;
+            checked.push(CheckedActor { path, manifest, child_spec, sources, problem });
         }
         Ok(checked)
     }
 }
 
 impl Inner {
-    async fn check_one(&self, loaded: LoadedManifest) -> Result<(), ActorError> {
-        let resolved = self.resolve(loaded).await?;
-        spawn::first_start(&resolved, StartFrom::Init(None)).map(drop)
+    async fn check_one(&self, loaded: LoadedManifest) -> (Option<Sources>, Option<ActorError>) {
+        match self.resolve(loaded).await {
+            Ok(resolved) => {
+                let problem = spawn::first_start(&resolved, StartFrom::Init(None)).err();
+                (Some(resolved.sources), problem)
+            }
+            Err(problem) => (None, Some(problem)),
+        }
     }
 }

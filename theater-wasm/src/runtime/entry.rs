@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use theater_core::event::payload::Sources;
 use theater_core::{
     ActorError, ActorId, ActorInfo, ActorStatus, Bound, Bytes, ChildNotice, ChildSpec, ExitQueue, ExitReason,
     Incarnation, LimitError, Limits, LoadedChild, MailboxOverflow, Manifest,
@@ -83,6 +84,8 @@ pub(super) struct Entry {
     requests: AtomicU64,
     /// How long before this process its supervisor restarted children.
     pub(super) earlier_restarts: Mutex<Vec<Duration>>,
+    /// What it was loaded as in this process, until a life of it has recorded that.
+    pub(super) loaded_anew: Mutex<Option<Sources>>,
     /// The request that is being handled, or `u64::MAX`: it is not outstanding, its handler is still to answer.
     handling: AtomicU64,
     pending: Mutex<VecDeque<Pending>>,
@@ -214,6 +217,8 @@ pub(super) struct Seed {
     pub(super) channels: BTreeSet<Arc<str>>,
     /// How long ago it restarted children.
     pub(super) earlier_restarts: Vec<Duration>,
+    /// What it is made of now.
+    pub(super) sources: Sources,
     /// Whether its next life goes on with the children of the last.
     pub(super) goes_on: bool,
 }
@@ -235,6 +240,7 @@ impl Entry {
         }
         *lock(&entry.channels) = seed.channels;
         *lock(&entry.earlier_restarts) = seed.earlier_restarts;
+        *lock(&entry.loaded_anew) = Some(seed.sources);
         let mut core = entry.core();
         (core.incarnation, core.goes_on) = (seed.incarnation, seed.goes_on);
         drop(core);
@@ -285,6 +291,7 @@ impl Entry {
             waiting: Mutex::new(Waiting::Nothing),
             requests: AtomicU64::new(requests),
             earlier_restarts: Mutex::default(),
+            loaded_anew: Mutex::default(),
             handling: AtomicU64::new(u64::MAX),
             pending: Mutex::new(VecDeque::new()),
             channels: Mutex::default(),

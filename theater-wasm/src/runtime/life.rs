@@ -174,6 +174,7 @@ impl Life {
         let beginning = Started {
             revived: self.revived,
             registered: self.entry.manifest.register.clone(),
+            sources: lock(&self.entry.loaded_anew).take(),
             ..Started::new(self.incarnation, origin, state.as_ref())
         };
         self.record_unlimited(EventKind::STARTED, payload::encode(&beginning)).await?;

@@ -345,6 +345,7 @@ mod tests {
                 parent: None,
                 runtime: "test".into(),
                 placement: None,
+                sources: None,
             };
             let (chain, genesis) = Chain::genesis(payload::encode(&genesis), 1, 1);
             Self { chain, past: Past::new(&genesis).unwrap() }

@@ -466,6 +466,7 @@ impl Inner {
             mailbox: mailbox(&past, interrupted),
             channels: channels.open,
             earlier_restarts,
+            sources: resolved.sources,
             goes_on,
         };
         let parts = EntryParts {

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use theater_core::event::payload::{Genesis, Placement, encode};
+use theater_core::event::payload::{Genesis, Placement, Sources, encode};
+use theater_core::source::{self, ContentDigest, Reference};
 use theater_core::{
     ActorError, ActorInfo, AutoShutdown, Bound, Bytes, ChildSpec, ExitReason, HandlerKind, LimitError,
     LoadedManifest, Manifest, ManifestError, ManifestErrorKind, RestartFrom, SpawnRequest, StartFrom,
@@ -30,8 +31,8 @@ struct Place {
 pub(super) struct Resolved {
     pub(super) loaded: LoadedManifest,
     pub(super) component: Option<PreparedComponent>,
-    /// Empty for a pure supervisor.
-    component_digest: String,
+    /// The digests of all that.
+    pub(super) sources: Sources,
     initial: Option<Bytes>,
     pub(super) snapshot: Option<Bytes>,
 }
@@ -45,8 +46,9 @@ impl Resolved {
         self.component.as_ref()
     }
 
-    pub(super) fn component_digest(&self) -> &str {
-        &self.component_digest
+    /// As genesis events have it: empty for a pure supervisor.
+    pub(super) fn component_digest(&self) -> String {
+        self.sources.component.map(|digest| digest.to_string()).unwrap_or_default()
     }
 }
 
@@ -148,39 +150,50 @@ impl Inner {
         check_handlers(&loaded)?;
         self.check_memory(&loaded)?;
         let (component, component_digest) = match &loaded.manifest.component {
-            Some(reference) => self.component(&loaded, reference).await?,
-            None => (None, String::new()),
+            Some(reference) => self
+                .component(&loaded, reference)
+                .await
+                .map(|(component, digest)| (Some(component), Some(digest)))?,
+            None => (None, None),
         };
-        let initial = self.file(&loaded, loaded.manifest.init_state.as_deref()).await?;
-        let snapshot = self.file(&loaded, loaded.manifest.snapshot.as_deref()).await?;
+        let (initial, init_state) = match &loaded.manifest.initial_state {
+            Some(state) => (Some(Bytes::from(state.clone())), Some(ContentDigest::of(state.as_bytes()))),
+            None => self.file(&loaded, loaded.manifest.init_state.as_ref()).await?,
+        };
+        let (snapshot, snapshot_digest) = self.file(&loaded, loaded.manifest.snapshot.as_ref()).await?;
         check_state(&loaded, snapshot.as_ref())?;
-        Ok(Resolved { component, component_digest, initial, snapshot, loaded })
+        let sources = Sources {
+            manifest: ContentDigest::of(loaded.text.as_bytes()),
+            component: component_digest,
+            init_state,
+            snapshot: snapshot_digest,
+        };
+        Ok(Resolved { component, sources, initial, snapshot, loaded })
     }
 
     async fn component(
         &self,
         loaded: &LoadedManifest,
-        reference: &str,
-    ) -> Result<(Option<PreparedComponent>, String), ActorError> {
-        let bytes = self.source.read(loaded, reference).await?;
-        let digest = self.components.digest(&bytes);
+        reference: &Reference,
+    ) -> Result<(PreparedComponent, ContentDigest), ActorError> {
+        let digest = |bytes: &Bytes| ContentDigest(self.components.digest(bytes));
+        let content = source::read_with(&*self.source, loaded, reference, digest).await?;
         let component = self
             .components
-            .prepare(&self.engine, &loaded.manifest, digest, bytes)
+            .prepare(&self.engine, &loaded.manifest, content.digest.0, content.bytes)
             .await
-            .map_err(|kind| ActorError::Component { component: reference.to_owned(), kind })?;
-        Ok((Some(component), blake3::Hash::from_bytes(digest).to_hex().to_string()))
+            .map_err(|kind| ActorError::Component { component: reference.location().to_owned(), kind })?;
+        Ok((component, content.digest))
     }
 
     async fn file(
         &self,
         loaded: &LoadedManifest,
-        reference: Option<&str>,
-    ) -> Result<Option<Bytes>, ManifestError> {
-        match reference {
-            Some(reference) => self.source.read(loaded, reference).await.map(Some),
-            None => Ok(None),
-        }
+        reference: Option<&Reference>,
+    ) -> Result<(Option<Bytes>, Option<ContentDigest>), ManifestError> {
+        let Some(reference) = reference else { return Ok((None, None)) };
+        let content = source::read(&*self.source, loaded, reference).await?;
+        Ok((Some(content.bytes), Some(content.digest)))
     }
 
     fn check_memory(&self, loaded: &LoadedManifest) -> Result<(), ManifestError> {
@@ -212,8 +225,8 @@ impl Inner {
             actor: id,
             nonce: (self.config.nonces)(),
             name: resolved.loaded.manifest.name.clone(),
-            component: resolved.component_digest,
-            manifest: manifest_digest(&resolved.loaded),
+            component: resolved.component_digest(),
+            manifest: manifest_digest(&resolved.loaded, &resolved.sources),
             parent: parent.as_ref().map(|parent| parent.chain.anchor()),
             runtime: concat!("theater-wasm ", env!("CARGO_PKG_VERSION")).to_owned(),
             placement: Some(Placement {
@@ -221,6 +234,7 @@ impl Inner {
                 child_id: as_child.child_id.as_deref().map(str::to_owned),
                 child_spec: as_child.child_spec,
             }),
+            sources: Some(resolved.sources),
         };
         let chain =
             ChainLog::create(id, Arc::clone(&self.store), encode(&genesis), self.now()).map_err(|error| {
@@ -337,12 +351,10 @@ fn start_error(inner: &Inner, reason: ExitReason) -> ActorError {
 }
 
 /// BLAKE3 of a manifest's text; for one that stands in another, of that one's text and its place in it.
-fn manifest_digest(loaded: &LoadedManifest) -> String {
+fn manifest_digest(loaded: &LoadedManifest, sources: &Sources) -> String {
+    let Some(within) = &loaded.within else { return sources.manifest.to_string() };
     let mut hasher = blake3::Hasher::new();
-    hasher.update(loaded.text.as_bytes());
-    if let Some(within) = &loaded.within {
-        hasher.update(b"\0").update(within.as_bytes());
-    }
+    hasher.update(loaded.text.as_bytes()).update(b"\0").update(within.as_bytes());
     hasher.finalize().to_hex().to_string()
 }
 

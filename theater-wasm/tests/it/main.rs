@@ -6,6 +6,7 @@ mod chains;
 mod commands;
 mod conformance;
 mod declared;
+mod digests;
 mod documents;
 mod groups;
 mod host_environment;

@@ -4,11 +4,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use theater_chain::{ChainStore, LogOptions, SegmentedStore};
-use theater_core::{ActorError, ActorId, ActorRuntime, ExitReason, MapSource, SpawnRequest};
+use theater_core::event::payload::{self, Started};
+use theater_core::source::ContentDigest;
+use theater_core::{ActorError, ActorId, ActorRuntime, EventKind, ExitReason, MapSource, SpawnRequest};
 use theater_testkit::disk::SimDisk;
 use theater_wasm::{ReviveError, Revived, WasmRuntime};
 
-use crate::support::{ask, components, engine, eventually, spawn_child, state};
+use crate::support::{ask, components, engine, events, eventually, spawn_child, state};
 use crate::tree::{descendant, incarnation, verify_chains};
 
 /// An app on a disk that outlives its processes.
@@ -315,7 +317,7 @@ async fn another_component_takes_a_state_that_is_written_and_no_other() {
     // A custom section changes the digest and nothing else.
     let mut other = std::fs::read(components().join("worker.wasm")).expect("a component");
     other.extend([0, 2, 1, b'x']);
-    app.source = whole.clone().with("worker.wasm", other);
+    app.source = whole.clone().with("worker.wasm", other.clone());
     let process = app.killed(process).await;
     let error = process.revive("app.toml").await.expect_err("calls have to be run again");
     assert!(matches!(error, ReviveError::OtherComponent { actor, .. } if actor == root), "{error}");
@@ -327,6 +329,16 @@ async fn another_component_takes_a_state_that_is_written_and_no_other() {
     let process = app.process();
     revive(&process).await;
     assert_eq!(ask(&process, root, "total").await, "4");
+    // The genesis event says what the actor began as, each first life of a process what it goes on as.
+    let events = events(&process, root).await;
+    let starts = events.iter().filter(|event| event.header.kind == EventKind::STARTED);
+    let starts: Vec<Started> =
+        starts.map(|event| payload::decode(&event.payload).expect("a start")).collect();
+    let component = |start: &Started| start.sources.as_ref().and_then(|sources| sources.component);
+    let whole = ContentDigest::of(&std::fs::read(components().join("worker.wasm")).expect("a component"));
+    assert_eq!(component(&starts[0]), None);
+    assert_eq!(component(&starts[starts.len() - 2]), Some(whole));
+    assert_eq!(component(&starts[starts.len() - 1]), Some(ContentDigest::of(&other)));
     process.kill().await;
 }
 
@@ -335,6 +347,14 @@ async fn a_recorded_actor_runs_again_from_its_genesis_with_the_same_outputs_and_
     let mut app = app(SUPERVISOR);
     let (process, root) = app.start().await;
     let child = spawn_child(&process, root, "worker-permanent.toml 0").await;
+    // A reference with a digest, one with another digest, and one with none that is one.
+    let worker = std::fs::read(components().join("worker.toml")).expect("a manifest that is checked in");
+    let digest = |content: &[u8]| format!("worker.toml#blake3={}", ContentDigest::of(content));
+    spawn_child(&process, root, &format!("{} 0", digest(&worker))).await;
+    for reference in [digest(b"another"), "worker.toml#blake3=0".to_owned()] {
+        let told = ask(&process, root, &format!("spawn {reference}")).await;
+        assert!(told.contains("blake3"), "{told}");
+    }
     for message in ["add 5", "state 3000", "add 7", "reply 100", "id", "outstanding"] {
         ask(&process, child, message).await;
     }

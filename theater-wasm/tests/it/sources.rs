@@ -1,9 +1,10 @@
-//! `FileSource` under the suite for manifest sources.
+//! `FileSource` under the suite for manifest sources, alone and behind schemes.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use theater_core::ManifestSource;
+use theater_core::source::SchemeSource;
 use theater_testkit::conformance::source::{SourceCapability, TestSource};
 use theater_testkit::manifest_source_tests;
 use theater_wasm::FileSource;
@@ -12,14 +13,20 @@ use theater_wasm::FileSource;
 struct InAFolder {
     folder: tempfile::TempDir,
     root: PathBuf,
+    /// Behind a source that looks at schemes first.
+    routed: bool,
 }
 
 impl InAFolder {
+    fn routed() -> Self {
+        Self { routed: true, ..Self::new() }
+    }
+
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("the machine has room for a folder");
         let root = folder.path().join("root");
         std::fs::create_dir(&root).expect("it is a new folder");
-        Self { folder, root }
+        Self { folder, root, routed: false }
     }
 
     fn inside(&self, path: &str) -> PathBuf {
@@ -47,7 +54,12 @@ impl TestSource for InAFolder {
     }
 
     fn source(&self) -> Arc<dyn ManifestSource> {
-        Arc::new(FileSource::new(&self.root).expect("the root is a folder"))
+        let files = FileSource::new(&self.root).expect("the root is a folder");
+        if self.routed {
+            Arc::new(SchemeSource::new(files).without("https", "not here"))
+        } else {
+            Arc::new(files)
+        }
     }
 
     fn lacks(&self, capability: SourceCapability) -> Option<&'static str> {
@@ -56,3 +68,4 @@ impl TestSource for InAFolder {
 }
 
 manifest_source_tests!(files, InAFolder::new());
+manifest_source_tests!(routed, InAFolder::routed());

@@ -49,7 +49,7 @@ pub(super) async fn root(
     json: bool,
 ) -> Result<ActorInfo, NotBegun> {
     if !fresh {
-        let revived = runtime.revive(app.manifest.clone()).await.map_err(|error| match error {
+        let revived = runtime.revive(app.reference()).await.map_err(|error| match error {
             ReviveError::Start(error) => NotBegun::Start(error),
             error => NotBegun::Revive(error),
         })?;
@@ -58,7 +58,7 @@ pub(super) async fn root(
             return Ok(revived.root);
         }
     }
-    runtime.spawn(SpawnRequest::new(None, app.manifest.clone())).await.map_err(NotBegun::Start)
+    runtime.spawn(SpawnRequest::new(None, app.reference())).await.map_err(NotBegun::Start)
 }
 
 /// Says what was brought back and from where.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use theater_chain::Durability;
-use theater_core::{ChainId, DurabilityMode, ManifestSource};
+use theater_core::{ChainId, DurabilityMode};
 use theater_wasm::{DEFAULT_CONTENT_LIMIT, FileContents, WasmRuntime};
 
 use crate::app::App;
@@ -39,8 +39,8 @@ pub(super) async fn store(app: &App, args: &RunArgs) -> Result<OpenStore, Failur
     if args.store == StoreKind::Memory {
         return Ok(OpenStore::in_memory());
     }
-    let Ok(manifest) = app.source().or_exit(Exit::NotStarted)?.manifest(&app.manifest.as_str().into()).await
-    else {
+    let source = app.source().or_exit(Exit::NotStarted)?;
+    let Ok(manifest) = theater_core::source::find(&source, &app.reference().into()).await else {
         // The start will say what is wrong with it, and nothing is to be kept of that.
         return Ok(OpenStore::in_memory());
     };

@@ -86,7 +86,7 @@ fn source(table: &mut Reader<'_>, id: &str, depth: usize) -> Result<ChildSource,
     if let Some(value) = table.get("manifest") {
         return match inline.into_iter().find(|key| table.get(key).is_some()) {
             Some(key) => Err(value.breaks(SupervisionRule::TwoManifests { id: id.to_owned(), key })),
-            None => value.path().map(ChildSource::Reference),
+            None => value.reference().map(ChildSource::Reference),
         };
     }
     if !inline.into_iter().any(|key| table.get(key).is_some()) {

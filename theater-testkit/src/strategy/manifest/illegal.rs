@@ -200,7 +200,7 @@ fn plant(fault: ManifestFault, mut means: Meaning) -> String {
         }
         ManifestFault::PureSupervisor => {
             means.component = None;
-            means.init_state = Some("a.state".to_owned());
+            (means.init_state, means.initial_state) = (Some("a.state".to_owned()), None);
             means.handlers.clear();
         }
         ManifestFault::BackoffRange => {

@@ -59,6 +59,7 @@ fn write_keys(f: &mut impl Write, means: &Meaning, named: bool) -> fmt::Result {
         ("description", &means.description),
         ("long_description", &means.long_description),
         ("init_state", &means.init_state),
+        ("initial_state", &means.initial_state),
         ("snapshot", &means.snapshot),
     ];
     for (key, value) in texts {

@@ -5,14 +5,10 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use theater_core::error::printable;
+use theater_core::source::{MAX_FILE, MAX_MANIFEST};
 use theater_core::{
     Bytes, LoadedManifest, ManifestError, ManifestErrorKind, ManifestRef, ManifestSource, async_trait,
 };
-
-/// The largest manifest, in bytes.
-const MAX_MANIFEST: u64 = 1 << 20;
-/// The largest component or initial state, in bytes.
-const MAX_FILE: u64 = 256 << 20;
 
 /// The most links that are followed on the way to one file, as in Linux.
 const MAX_LINKS: usize = 40;
@@ -20,11 +16,13 @@ const MAX_LINKS: usize = 40;
 /// Files inside one folder, the root. Nothing outside of it can be reached: not by `..`, not by an absolute path, not by
 /// a link.
 ///
-/// A manifest is named by its path from the root; what it refers to, by the path from its own folder. A reference that
-/// has a line break is not a path but the manifest itself, as in the original system.
+/// A manifest is named by its path from the root; what it refers to, by the path from its own folder. An absolute path has to
+/// begin with the root, as it was given or as it is without links.
 #[derive(Debug, Clone)]
 pub struct FileSource {
     root: Arc<Path>,
+    /// The root as it was given, where that is another name for it: through a link.
+    given: Option<Arc<Path>>,
 }
 
 impl FileSource {
@@ -33,11 +31,15 @@ impl FileSource {
     /// # Errors
     /// If `root` is not a folder that can be read.
     pub fn new(root: impl AsRef<Path>) -> std::io::Result<Self> {
-        let root = root.as_ref().canonicalize()?;
+        let given = std::path::absolute(root.as_ref())?;
+        let root = given.canonicalize()?;
         if !root.is_dir() {
             return Err(std::io::Error::from(std::io::ErrorKind::NotADirectory));
         }
-        Ok(Self { root: root.into() })
+        // With dots in it, it would not compare: a path is taken apart before its links are.
+        let plain = !given.components().any(|part| part == Component::ParentDir);
+        let given = (plain && given != root).then(|| given.into());
+        Ok(Self { root: root.into(), given })
     }
 
     /// The root, without links.
@@ -48,13 +50,23 @@ impl FileSource {
 
     /// Reads a file by its path from `folder`, which is inside the root.
     async fn read(&self, folder: &Path, reference: &str, limit: u64) -> Result<Bytes, ManifestError> {
-        let failed = |kind| ManifestError::new(printable(reference), kind);
-        let path = lexically_inside(&self.root, folder, reference).ok_or_else(|| failed(self.outside()))?;
+        self.content(folder, reference, limit)
+            .await
+            .map_err(|kind| ManifestError::new(printable(reference), kind))
+    }
+
+    /// The same, from the root, for sources that have another name for it.
+    pub(super) async fn at_root(&self, path: &str, limit: u64) -> Result<Bytes, ManifestErrorKind> {
+        self.content(&self.root, path, limit).await
+    }
+
+    async fn content(&self, folder: &Path, reference: &str, limit: u64) -> Result<Bytes, ManifestErrorKind> {
+        let path = self.inside(folder, reference).ok_or_else(|| self.outside())?;
         let source = self.clone();
         let read = tokio::task::spawn_blocking(move || source.read_blocking(&path, limit));
         match read.await {
-            Ok(result) => result.map(Bytes::from).map_err(failed),
-            Err(error) => Err(failed(ManifestErrorKind::Io(Arc::new(std::io::Error::other(error))))),
+            Ok(result) => result.map(Bytes::from),
+            Err(error) => Err(io_kind(std::io::Error::other(error))),
         }
     }
 
@@ -103,21 +115,31 @@ impl FileSource {
 
     /// A path without `.` and `..`, if by its words it is inside the root.
     fn real(&self, path: &Path) -> Option<PathBuf> {
-        lexically_inside(&self.root, &self.root, path.to_str()?)
+        self.inside(&self.root, path.to_str()?)
+    }
+
+    /// The path that `reference` names from `folder`, if by its words it stays inside the root, by either name of that.
+    fn inside(&self, folder: &Path, reference: &str) -> Option<PathBuf> {
+        let by_given = || {
+            let given = self.given.as_deref()?;
+            let path =
+                Path::new(reference).is_absolute().then(|| lexically_inside(given, given, reference))??;
+            let inner = path.strip_prefix(given).ok()?;
+            Some(if inner.as_os_str().is_empty() { self.root.to_path_buf() } else { self.root.join(inner) })
+        };
+        lexically_inside(&self.root, folder, reference).or_else(by_given)
     }
 
     /// The folder from which a manifest's own references start.
     fn folder(&self, manifest: &LoadedManifest) -> PathBuf {
-        let path = match &*manifest.origin {
-            INLINE => None,
-            origin => lexically_inside(&self.root, &self.root, origin),
-        };
+        // An inline one has no file: it starts at the root.
+        let path = self.inside(&self.root, &manifest.origin);
         path.as_deref().and_then(Path::parent).unwrap_or(&self.root).to_owned()
     }
 
     /// The path from the root, with `/` between its parts, of what `reference` names from `folder`.
     fn path_from_root(&self, folder: &Path, reference: &str) -> Option<String> {
-        let path = lexically_inside(&self.root, folder, reference)?;
+        let path = self.inside(folder, reference)?;
         let inner = path.strip_prefix(&self.root).ok()?;
         let parts = inner.components().map(|part| part.as_os_str().to_str());
         Some(parts.collect::<Option<Vec<_>>>()?.join("/"))
@@ -162,15 +184,10 @@ fn lexically_inside(root: &Path, folder: &Path, reference: &str) -> Option<PathB
 impl ManifestSource for FileSource {
     async fn manifest(&self, reference: &ManifestRef) -> Result<LoadedManifest, ManifestError> {
         let reference = reference.as_str();
-        if reference.contains('\n') {
-            return LoadedManifest::parse(INLINE, reference);
-        }
         let content = self.read(&self.root, reference, MAX_MANIFEST).await?;
-        let text = String::from_utf8(content.into())
-            .map_err(|_| ManifestError::new(printable(reference), ManifestErrorKind::NotText))?;
         // One file has one name: cycles are found by it.
         let origin = self.path_from_root(&self.root, reference).unwrap_or_else(|| reference.to_owned());
-        LoadedManifest::parse(origin, text)
+        LoadedManifest::from_bytes(origin, content)
     }
 
     fn relative(&self, manifest: &LoadedManifest, reference: &str) -> Result<ManifestRef, ManifestError> {
@@ -182,9 +199,6 @@ impl ManifestSource for FileSource {
         self.read(&self.folder(manifest), reference, MAX_FILE).await
     }
 }
-
-/// What a manifest without a file is called.
-const INLINE: &str = "(inline manifest)";
 
 #[cfg(test)]
 mod tests {
@@ -226,7 +240,7 @@ mod tests {
         }
         let inner = source.manifest(&"inner/b.toml".into()).await.unwrap();
         assert_eq!(ManifestSource::read(&source, &inner, "../a.wasm").await.unwrap(), "outer");
-        let inline = source.manifest(&MANIFEST.into()).await.unwrap();
+        let inline = theater_core::load(&source, &MANIFEST.into()).await.unwrap();
         assert_eq!(ManifestSource::read(&source, &inline, "a.wasm").await.unwrap(), "outer");
     }
 
@@ -245,6 +259,9 @@ mod tests {
         ] {
             let kind = kind(&source, reference).await;
             assert!(matches!(kind, ManifestErrorKind::OutsideRoot), "{reference}: {kind}");
+            // Guests are told this.
+            let host = folder.path().to_str().unwrap();
+            assert!(!kind.to_string().contains(host), "{kind}");
         }
         #[cfg(unix)]
         {
@@ -265,6 +282,30 @@ mod tests {
             symlink("loop.toml", source.root().join("loop.toml")).unwrap();
             assert!(matches!(kind(&source, "loop.toml").await, ManifestErrorKind::Io(_)));
         }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn an_absolute_path_may_name_the_root_as_it_was_given_or_as_it_is() {
+        let (folder, direct) = tree();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(direct.root(), &link).unwrap();
+        let source = FileSource::new(&link).unwrap();
+        for root in [link.as_path(), direct.root()] {
+            let reference = root.join("inner/b.toml").display().to_string();
+            let loaded = source.manifest(&reference.as_str().into()).await.unwrap();
+            assert_eq!(&*loaded.origin, "inner/b.toml", "one file has one name");
+            assert_eq!(ManifestSource::read(&source, &loaded, "a.wasm").await.unwrap(), "inner");
+            for out in ["../secret.toml", "inner/../../secret.toml"] {
+                let reference = root.join(out).display().to_string();
+                assert!(
+                    matches!(kind(&source, &reference).await, ManifestErrorKind::OutsideRoot),
+                    "{reference}"
+                );
+            }
+        }
+        let beside = folder.path().join("linkx/a.toml").display().to_string();
+        assert!(matches!(kind(&source, &beside).await, ManifestErrorKind::OutsideRoot));
     }
 
     #[tokio::test]
