@@ -18,8 +18,8 @@ fn every_test_that_the_threat_model_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let page = std::fs::read_to_string(root.join("docs/threat-model.md")).unwrap();
     let mut files = Vec::new();
-    for folder in ["theater-chain/src", "theater-chain/tests", "theater-testkit/tests", "theater-core/tests"]
-    {
+    let crates = ["theater-core", "theater-chain", "theater-wasm", "theater-testkit", "theater-cli"];
+    for folder in crates.iter().flat_map(|name| [format!("{name}/src"), format!("{name}/tests")]) {
         sources(&root.join(folder), &mut files);
     }
     let code: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
