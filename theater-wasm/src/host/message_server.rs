@@ -5,6 +5,7 @@ use theater_core::event::payload::{HostCall, decode, encode};
 use theater_core::{ActorError, ActorId, Bytes, EventKind};
 
 use super::bindings::theater::simple::message_server_host;
+use super::record::Answer;
 use super::to_guest;
 use crate::runtime::Messenger;
 use crate::script::{Scripted, UNKNOWN};
@@ -20,47 +21,13 @@ pub(crate) fn add_to_linker(linker: &mut wasmtime::component::Linker<ActorStore>
     )
 }
 
-/// What of an answer goes into the record, and how it comes out again.
-trait Recorded: Sized {
-    fn recorded(&self) -> Option<Bytes>;
-    fn read(recorded: Option<Bytes>) -> Self;
-}
-
-impl Recorded for () {
-    fn recorded(&self) -> Option<Bytes> {
-        None
-    }
-
-    fn read(_: Option<Bytes>) -> Self {}
-}
-
-impl Recorded for Bytes {
-    fn recorded(&self) -> Option<Bytes> {
-        Some(self.clone())
-    }
-
-    fn read(recorded: Option<Bytes>) -> Self {
-        recorded.unwrap_or_default()
-    }
-}
-
-impl Recorded for String {
-    fn recorded(&self) -> Option<Bytes> {
-        Some(Bytes::from(self.clone()))
-    }
-
-    fn read(recorded: Option<Bytes>) -> Self {
-        Self::from_utf8_lossy(&recorded.unwrap_or_default()).into_owned()
-    }
-}
-
 impl ActorStore {
     fn messages(&self) -> Result<Messenger, ActorError> {
         self.messenger().cloned().ok_or(ActorError::Unsupported { operation: "messages" })
     }
 
     /// Runs one function between its two records.
-    async fn recorded<T: Recorded, F: Future<Output = Result<T, ActorError>>>(
+    async fn recorded<T: Answer, F: Future<Output = Result<T, ActorError>>>(
         &mut self,
         kind: EventKind,
         subject: String,
@@ -72,7 +39,7 @@ impl ActorStore {
     }
 
     /// The same of a function that is about an actor, which may be named. The record of the answer says by its id which one it was.
-    async fn recorded_of<T: Recorded, F: Future<Output = Result<(Option<ActorId>, T), ActorError>>>(
+    async fn recorded_of<T: Answer, F: Future<Output = Result<(Option<ActorId>, T), ActorError>>>(
         &mut self,
         kind: EventKind,
         subject: String,
@@ -86,11 +53,12 @@ impl ActorStore {
         let called = encode(&HostCall::Called { subject: subject.clone(), data: kept });
         let result = match self.scripted(kind, &called)? {
             Scripted::Answered(outcome) => {
-                return Ok(match decode(&outcome) {
-                    Ok(HostCall::Answered { data, .. }) => Ok(T::read(data)),
-                    Ok(HostCall::Refused { error, .. }) => Err(error),
-                    _ => return Err(self.not_an_outcome(kind)),
-                });
+                let answer = match decode(&outcome) {
+                    Ok(HostCall::Answered { data, .. }) => T::read(data).map(Ok),
+                    Ok(HostCall::Refused { error, .. }) => Some(Err(error)),
+                    _ => None,
+                };
+                return answer.ok_or_else(|| self.not_an_outcome(kind));
             }
             Scripted::Unknown => Err(UNKNOWN.to_owned()),
             Scripted::Live => {
@@ -104,7 +72,7 @@ impl ActorStore {
         let outcome = match &result {
             Ok((actor, answer)) => {
                 let subject = actor.map(|actor| actor.to_string()).or(subject);
-                HostCall::Answered { subject, data: answer.recorded() }
+                HostCall::Answered { subject, data: answer.record() }
             }
             Err(error) => HostCall::Refused { subject, error: error.clone() },
         };
@@ -166,10 +134,12 @@ impl message_server_host::Host for ActorStore {
 
     async fn list_outstanding_requests(&mut self) -> wasmtime::Result<Vec<String>> {
         if let Some(recorded) = self.scripted_answer(EventKind::LIST_OUTSTANDING_REQUESTS)? {
-            let Ok(HostCall::Answered { data, .. }) = decode(&recorded) else {
-                return Err(self.not_an_outcome(EventKind::LIST_OUTSTANDING_REQUESTS));
+            let requests = match decode(&recorded) {
+                Ok(HostCall::Answered { data, .. }) => String::read(data),
+                _ => None,
             };
-            let requests = String::read(data);
+            let requests =
+                requests.ok_or_else(|| self.not_an_outcome(EventKind::LIST_OUTSTANDING_REQUESTS))?;
             return Ok(requests.lines().map(str::to_owned).collect());
         }
         let requests = self.messages().map(|messenger| messenger.outstanding()).unwrap_or_default();
