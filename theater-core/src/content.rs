@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::event::ContentDigest;
+use crate::event::digest::{read_hex, write_hex};
+
 /// A text that is not what it should name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -16,27 +19,6 @@ pub enum InvalidName {
     /// Not a label.
     #[error("not a label: a label has 1 to 255 bytes, no control characters, and no space at its ends")]
     Label,
-}
-
-/// Reads exactly this many lowercase hexadecimal digits.
-fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    if text.len() != 2 * N {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
-    Some(bytes)
-}
-
-fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 /// Names one store: 128 bits that nobody can guess, so whoever knows it was given it.
@@ -76,46 +58,16 @@ impl FromStr for StoreId {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        hex(text).map(Self).ok_or(InvalidName::Store)
+        read_hex(text).map(Self).ok_or(InvalidName::Store)
     }
 }
 
-/// BLAKE3 of a content, which names it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ContentHash([u8; 32]);
-
-impl ContentHash {
-    /// The name of what has this hash.
-    #[must_use]
-    pub fn from_bytes(hash: [u8; 32]) -> Self {
-        Self(hash)
-    }
-
-    /// The hash.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl fmt::Display for ContentHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(f, &self.0)
-    }
-}
-
-impl fmt::Debug for ContentHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ContentHash({self})")
-    }
-}
-
-impl FromStr for ContentHash {
-    type Err = InvalidName;
-
-    fn from_str(text: &str) -> Result<Self, InvalidName> {
-        hex(text).map(Self).ok_or(InvalidName::Hash)
-    }
+/// Reads the hash that names a content.
+///
+/// # Errors
+/// If it is not 64 lowercase hexadecimal digits.
+pub fn content_hash(text: &str) -> Result<ContentDigest, InvalidName> {
+    text.parse().map_err(|_| InvalidName::Hash)
 }
 
 /// A name in a store that points at a content. It is text for people and programs, and never part of a path.
@@ -152,9 +104,9 @@ mod tests {
 
     #[test]
     fn only_the_one_spelling_of_a_hash_or_id_is_accepted() {
-        let hash = ContentHash::from_bytes([0xab; 32]);
+        let hash = ContentDigest([0xab; 32]);
         let text = hash.to_string();
-        assert_eq!(text.parse(), Ok(hash));
+        assert_eq!(content_hash(&text), Ok(hash));
         for other in [
             text.to_uppercase(),
             format!("{text}0"),
@@ -162,7 +114,7 @@ mod tests {
             text[1..].to_owned(),
             String::new(),
         ] {
-            assert_eq!(other.parse::<ContentHash>(), Err(InvalidName::Hash), "{other}");
+            assert_eq!(content_hash(&other), Err(InvalidName::Hash), "{other}");
         }
         let id = StoreId::from_random([0x0f; 16]);
         assert_eq!(id.to_string().parse(), Ok(id));

@@ -3,7 +3,7 @@
 //! This module has the data. `theater-chain` computes and checks the hashes; the format is on one page in
 //! `docs/chain-format.md`.
 
-mod digest;
+pub(crate) mod digest;
 mod kind;
 pub mod payload;
 

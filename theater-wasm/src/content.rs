@@ -6,7 +6,8 @@ mod memory;
 use std::fmt;
 use std::sync::Arc;
 
-use theater_core::content::{ContentHash, Label, StoreId};
+use theater_core::content::{Label, StoreId};
+use theater_core::event::ContentDigest;
 use theater_core::{Bytes, async_trait};
 
 pub use files::FileContents;
@@ -41,39 +42,39 @@ pub trait ContentStore: fmt::Debug + Send + Sync + 'static {
         store: StoreId,
         content: Bytes,
         label: Option<Label>,
-    ) -> Result<ContentHash, ContentError>;
+    ) -> Result<ContentDigest, ContentError>;
 
     /// A content.
     ///
     /// # Errors
     /// [`NoStore`](ContentError::NoStore), [`NoContent`](ContentError::NoContent), [`Damaged`](ContentError::Damaged),
     /// [`Io`](ContentError::Io).
-    async fn get(&self, store: StoreId, hash: ContentHash) -> Result<Bytes, ContentError>;
+    async fn get(&self, store: StoreId, hash: ContentDigest) -> Result<Bytes, ContentError>;
 
     /// All contents with their sizes, sorted by hash.
     ///
     /// # Errors
     /// [`NoStore`](ContentError::NoStore), [`Io`](ContentError::Io).
-    async fn contents(&self, store: StoreId) -> Result<Vec<(ContentHash, u64)>, ContentError>;
+    async fn contents(&self, store: StoreId) -> Result<Vec<(ContentDigest, u64)>, ContentError>;
 
     /// Whether a content is there.
     ///
     /// # Errors
     /// [`NoStore`](ContentError::NoStore), [`Io`](ContentError::Io).
-    async fn has(&self, store: StoreId, hash: ContentHash) -> Result<bool, ContentError>;
+    async fn has(&self, store: StoreId, hash: ContentDigest) -> Result<bool, ContentError>;
 
     /// Points a label at a content that is there.
     ///
     /// # Errors
     /// [`NoStore`](ContentError::NoStore), [`NoContent`](ContentError::NoContent), [`Full`](ContentError::Full),
     /// [`Io`](ContentError::Io).
-    async fn set_label(&self, store: StoreId, label: Label, hash: ContentHash) -> Result<(), ContentError>;
+    async fn set_label(&self, store: StoreId, label: Label, hash: ContentDigest) -> Result<(), ContentError>;
 
     /// What a label points at.
     ///
     /// # Errors
     /// [`NoStore`](ContentError::NoStore), [`Damaged`](ContentError::Damaged), [`Io`](ContentError::Io).
-    async fn label(&self, store: StoreId, label: Label) -> Result<Option<ContentHash>, ContentError>;
+    async fn label(&self, store: StoreId, label: Label) -> Result<Option<ContentDigest>, ContentError>;
 
     /// Removes a label, if it is there; with `from`, only if it points at that.
     ///
@@ -84,7 +85,7 @@ pub trait ContentStore: fmt::Debug + Send + Sync + 'static {
         &self,
         store: StoreId,
         label: Label,
-        from: Option<ContentHash>,
+        from: Option<ContentDigest>,
     ) -> Result<(), ContentError>;
 
     /// All labels, sorted.
@@ -110,7 +111,7 @@ pub enum ContentError {
     #[error("the store has no content {hash}")]
     NoContent {
         /// Its hash.
-        hash: ContentHash,
+        hash: ContentDigest,
     },
     /// The label does not point at the content.
     #[error("label `{label}` does not point at {hash}")]
@@ -118,7 +119,7 @@ pub enum ContentError {
         /// The label.
         label: Label,
         /// The content.
-        hash: ContentHash,
+        hash: ContentDigest,
     },
     /// There is no room.
     #[error("no room: all stores together may take {limit} bytes")]
@@ -144,9 +145,4 @@ impl From<std::io::Error> for ContentError {
     fn from(error: std::io::Error) -> Self {
         Self::Io(Arc::new(error))
     }
-}
-
-/// The name of a content.
-pub(crate) fn hash(content: &[u8]) -> ContentHash {
-    ContentHash::from_bytes(*blake3::hash(content).as_bytes())
 }

@@ -9,21 +9,25 @@ use std::str::FromStr;
 #[non_exhaustive]
 pub struct InvalidDigest;
 
-fn parse(text: &str) -> Result<[u8; 32], InvalidDigest> {
-    let digits = text.as_bytes();
-    if digits.len() != 64 {
-        return Err(InvalidDigest);
-    }
+/// Reads exactly this many bytes from lowercase hexadecimal digits.
+pub(crate) fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let value = |digit: u8| match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        _ => Err(InvalidDigest),
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
     };
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+    if text.len() != 2 * N {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
         *byte = value(pair[0])? << 4 | value(pair[1])?;
     }
-    Ok(bytes)
+    Some(bytes)
+}
+
+pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 macro_rules! digest {
@@ -43,7 +47,7 @@ macro_rules! digest {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                write_hex(f, &self.0)
             }
         }
 
@@ -57,7 +61,7 @@ macro_rules! digest {
             type Err = InvalidDigest;
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
-                parse(text).map(Self)
+                read_hex(text).map(Self).ok_or(InvalidDigest)
             }
         }
 

@@ -11,10 +11,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use theater_core::content::{ContentHash, Label, StoreId};
+use theater_core::content::{Label, StoreId};
+use theater_core::event::ContentDigest;
 use theater_core::{Bytes, async_trait};
 
-use super::{ContentError, ContentStore, OVERHEAD, hash};
+use super::{ContentError, ContentStore, OVERHEAD};
 
 /// Keeps contents as files. One process at a time may use a folder.
 ///
@@ -130,8 +131,13 @@ impl Inner {
         Ok(())
     }
 
-    fn put(&self, id: StoreId, content: &Bytes, label: Option<&Label>) -> Result<ContentHash, ContentError> {
-        let hash = hash(content);
+    fn put(
+        &self,
+        id: StoreId,
+        content: &Bytes,
+        label: Option<&Label>,
+    ) -> Result<ContentDigest, ContentError> {
+        let hash = ContentDigest::of(content);
         self.change(|| {
             let folder = self.store(id)?;
             let path = folder.join("data").join(hash.to_string());
@@ -151,12 +157,12 @@ impl Inner {
         })
     }
 
-    fn write_label(&self, folder: &Path, label: &Label, hash: ContentHash) -> Result<(), ContentError> {
+    fn write_label(&self, folder: &Path, label: &Label, hash: ContentDigest) -> Result<(), ContentError> {
         let line = format!("{hash}\n");
         self.write("label", &label_path(folder, label), &[line.as_bytes(), label.as_str().as_bytes()])
     }
 
-    fn set_label(&self, id: StoreId, label: &Label, hash: ContentHash) -> Result<(), ContentError> {
+    fn set_label(&self, id: StoreId, label: &Label, hash: ContentDigest) -> Result<(), ContentError> {
         self.change(|| {
             let folder = self.store(id)?;
             if !folder.join("data").join(hash.to_string()).exists() {
@@ -168,7 +174,12 @@ impl Inner {
         })
     }
 
-    fn remove_label(&self, id: StoreId, label: Label, from: Option<ContentHash>) -> Result<(), ContentError> {
+    fn remove_label(
+        &self,
+        id: StoreId,
+        label: Label,
+        from: Option<ContentDigest>,
+    ) -> Result<(), ContentError> {
         self.change(|| {
             let path = label_path(&self.store(id)?, &label);
             let there = read_label(&path)?.map(|(hash, _)| hash);
@@ -194,7 +205,7 @@ impl Inner {
 type Change<'a, T> = Box<dyn FnOnce() -> Result<(T, u64), ContentError> + 'a>;
 
 fn label_path(folder: &Path, label: &Label) -> PathBuf {
-    folder.join("labels").join(hash(label.as_str().as_bytes()).to_string())
+    folder.join("labels").join(ContentDigest::of(label.as_str().as_bytes()).to_string())
 }
 
 fn label_cost(folder: &Path, label: &Label) -> u64 {
@@ -202,17 +213,17 @@ fn label_cost(folder: &Path, label: &Label) -> u64 {
 }
 
 /// What a label's file says; `None` if it is not there.
-fn read_label(path: &Path) -> Result<Option<(ContentHash, Label)>, ContentError> {
+fn read_label(path: &Path) -> Result<Option<(ContentDigest, Label)>, ContentError> {
     let Some(bytes) = read(path)? else { return Ok(None) };
     let text = String::from_utf8(bytes).map_err(|_| ContentError::Damaged)?;
     let (hash, label) = text.split_once('\n').ok_or(ContentError::Damaged)?;
-    let (hash, label): (ContentHash, Label) = match (hash.parse(), label.parse()) {
+    let (hash, label): (ContentDigest, Label) = match (hash.parse(), label.parse()) {
         (Ok(hash), Ok(label)) => (hash, label),
         _ => return Err(ContentError::Damaged),
     };
     // The name is the label's hash, so a file in another's place is noticed.
     let name = path.file_name().and_then(|name| name.to_str());
-    if name != Some(&super::hash(label.as_str().as_bytes()).to_string()) {
+    if name != Some(&ContentDigest::of(label.as_str().as_bytes()).to_string()) {
         return Err(ContentError::Damaged);
     }
     Ok(Some((hash, label)))
@@ -242,20 +253,20 @@ impl ContentStore for FileContents {
         store: StoreId,
         content: Bytes,
         label: Option<Label>,
-    ) -> Result<ContentHash, ContentError> {
+    ) -> Result<ContentDigest, ContentError> {
         self.blocking(move |inner| inner.put(store, &content, label.as_ref())).await
     }
 
-    async fn get(&self, store: StoreId, hash: ContentHash) -> Result<Bytes, ContentError> {
+    async fn get(&self, store: StoreId, hash: ContentDigest) -> Result<Bytes, ContentError> {
         self.blocking(move |inner| {
             let path = inner.store(store)?.join("data").join(hash.to_string());
             let content = read(&path)?.ok_or(ContentError::NoContent { hash })?;
-            if super::hash(&content) == hash { Ok(content.into()) } else { Err(ContentError::Damaged) }
+            if ContentDigest::of(&content) == hash { Ok(content.into()) } else { Err(ContentError::Damaged) }
         })
         .await
     }
 
-    async fn contents(&self, store: StoreId) -> Result<Vec<(ContentHash, u64)>, ContentError> {
+    async fn contents(&self, store: StoreId) -> Result<Vec<(ContentDigest, u64)>, ContentError> {
         self.blocking(move |inner| {
             let folder = inner.store(store)?.join("data");
             let mut contents = Vec::new();
@@ -268,15 +279,15 @@ impl ContentStore for FileContents {
         .await
     }
 
-    async fn has(&self, store: StoreId, hash: ContentHash) -> Result<bool, ContentError> {
+    async fn has(&self, store: StoreId, hash: ContentDigest) -> Result<bool, ContentError> {
         self.blocking(move |inner| Ok(inner.store(store)?.join("data").join(hash.to_string()).exists())).await
     }
 
-    async fn set_label(&self, store: StoreId, label: Label, hash: ContentHash) -> Result<(), ContentError> {
+    async fn set_label(&self, store: StoreId, label: Label, hash: ContentDigest) -> Result<(), ContentError> {
         self.blocking(move |inner| inner.set_label(store, &label, hash)).await
     }
 
-    async fn label(&self, store: StoreId, label: Label) -> Result<Option<ContentHash>, ContentError> {
+    async fn label(&self, store: StoreId, label: Label) -> Result<Option<ContentDigest>, ContentError> {
         self.blocking(move |inner| {
             let found = read_label(&label_path(&inner.store(store)?, &label))?;
             Ok(found.map(|(hash, _)| hash))
@@ -288,7 +299,7 @@ impl ContentStore for FileContents {
         &self,
         store: StoreId,
         label: Label,
-        from: Option<ContentHash>,
+        from: Option<ContentDigest>,
     ) -> Result<(), ContentError> {
         self.blocking(move |inner| inner.remove_label(store, label, from)).await
     }

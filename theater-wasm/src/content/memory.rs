@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use theater_core::content::{ContentHash, Label, StoreId};
+use theater_core::content::{Label, StoreId};
+use theater_core::event::ContentDigest;
 use theater_core::{Bytes, async_trait};
 
-use super::{ContentError, ContentStore, DEFAULT_CONTENT_LIMIT, OVERHEAD, hash};
+use super::{ContentError, ContentStore, DEFAULT_CONTENT_LIMIT, OVERHEAD};
 
 /// Keeps contents in memory.
 #[derive(Debug)]
@@ -23,8 +24,8 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Store {
-    contents: BTreeMap<ContentHash, Bytes>,
-    labels: BTreeMap<Label, ContentHash>,
+    contents: BTreeMap<ContentDigest, Bytes>,
+    labels: BTreeMap<Label, ContentDigest>,
 }
 
 impl Default for MemoryContents {
@@ -81,8 +82,8 @@ impl ContentStore for MemoryContents {
         id: StoreId,
         content: Bytes,
         label: Option<Label>,
-    ) -> Result<ContentHash, ContentError> {
-        let hash = hash(&content);
+    ) -> Result<ContentDigest, ContentError> {
+        let hash = ContentDigest::of(&content);
         let mut inner = self.inner();
         let store = inner.store(id)?;
         let new = !store.contents.contains_key(&hash);
@@ -100,23 +101,23 @@ impl ContentStore for MemoryContents {
         Ok(hash)
     }
 
-    async fn get(&self, store: StoreId, hash: ContentHash) -> Result<Bytes, ContentError> {
+    async fn get(&self, store: StoreId, hash: ContentDigest) -> Result<Bytes, ContentError> {
         let content = self.inner().store(store)?.contents.get(&hash).cloned();
         let content = content.ok_or(ContentError::NoContent { hash })?;
-        if super::hash(&content) == hash { Ok(content) } else { Err(ContentError::Damaged) }
+        if ContentDigest::of(&content) == hash { Ok(content) } else { Err(ContentError::Damaged) }
     }
 
-    async fn contents(&self, store: StoreId) -> Result<Vec<(ContentHash, u64)>, ContentError> {
+    async fn contents(&self, store: StoreId) -> Result<Vec<(ContentDigest, u64)>, ContentError> {
         let mut inner = self.inner();
         let contents = &inner.store(store)?.contents;
         Ok(contents.iter().map(|(hash, content)| (*hash, content.len() as u64)).collect())
     }
 
-    async fn has(&self, store: StoreId, hash: ContentHash) -> Result<bool, ContentError> {
+    async fn has(&self, store: StoreId, hash: ContentDigest) -> Result<bool, ContentError> {
         Ok(self.inner().store(store)?.contents.contains_key(&hash))
     }
 
-    async fn set_label(&self, id: StoreId, label: Label, hash: ContentHash) -> Result<(), ContentError> {
+    async fn set_label(&self, id: StoreId, label: Label, hash: ContentDigest) -> Result<(), ContentError> {
         let mut inner = self.inner();
         let store = inner.store(id)?;
         if !store.contents.contains_key(&hash) {
@@ -128,7 +129,7 @@ impl ContentStore for MemoryContents {
         Ok(())
     }
 
-    async fn label(&self, store: StoreId, label: Label) -> Result<Option<ContentHash>, ContentError> {
+    async fn label(&self, store: StoreId, label: Label) -> Result<Option<ContentDigest>, ContentError> {
         Ok(self.inner().store(store)?.labels.get(&label).copied())
     }
 
@@ -136,7 +137,7 @@ impl ContentStore for MemoryContents {
         &self,
         id: StoreId,
         label: Label,
-        from: Option<ContentHash>,
+        from: Option<ContentDigest>,
     ) -> Result<(), ContentError> {
         let mut inner = self.inner();
         let store = inner.store(id)?;

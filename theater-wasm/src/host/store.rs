@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use theater_core::content::{ContentHash, InvalidName, Label, StoreId};
+use theater_core::content::{InvalidName, Label, StoreId};
+use theater_core::event::ContentDigest;
 use theater_core::{Bytes, EventKind, LimitError};
 
 use super::bindings::theater::simple::store::{self, ContentRef};
@@ -25,8 +26,8 @@ fn store_id(given: &str) -> Result<StoreId, Refusal> {
         .map_err(|_: InvalidName| ContentError::NoStore { id: theater_core::error::printable(given) }.into())
 }
 
-fn content_hash(given: &str) -> Result<ContentHash, Refusal> {
-    Ok(given.parse()?)
+fn content_hash(given: &str) -> Result<ContentDigest, Refusal> {
+    Ok(theater_core::content::content_hash(given)?)
 }
 
 fn label(given: &str) -> Result<Label, Refusal> {
