@@ -32,9 +32,10 @@ impl App {
                 "name = \"{name}\"\ncomponent = \"worker.wasm\"\nhandlers = [{{ type = \"message-server\" }}]\n{more}"
             )
         };
+        // Three crashes in a row, which the load asks for now and then, would make a worker begin anew.
         let mut app = "name = \"app\"\ncomponent = \"supervisor.wasm\"\n\
             handlers = [{ type = \"message-server\" }, { type = \"supervisor\" }]\n\
-            [supervision]\nintensity = 100000\nperiod = \"1s\"\n"
+            [supervision]\nintensity = 100000\nperiod = \"1s\"\npoison_after = \"never\"\n"
             .to_owned();
         for name in WORKERS {
             let more = match name {
