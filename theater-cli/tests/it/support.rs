@@ -146,7 +146,19 @@ fn live_until(told: &str, data: &Path, more: &[&str]) -> Running {
     command.arg("run").arg(examples().join("components/tree.toml")).arg("--data").arg(data).args(more);
     let mut running = Running::start(&mut command);
     running.wait_for(told, 9);
+    // Its watchers are told that the root has started before whoever asks for its status is.
+    let begun = Instant::now();
+    while status_of(data).contains("\"actors_total\":0") {
+        assert!(begun.elapsed() < PATIENCE, "no root yet: {}", status_of(data));
+        std::thread::sleep(Duration::from_millis(10));
+    }
     running
+}
+
+/// The answer to `theater status --json`, and what is said if there is none.
+fn status_of(data: &Path) -> String {
+    let output = theater().args(["status", "--json", "--data"]).arg(data).output().unwrap();
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
 /// The same, with its data in the folder `data` of a folder of its own.

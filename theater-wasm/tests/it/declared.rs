@@ -4,7 +4,7 @@ use theater_core::{ActorError, ActorId, ActorRuntime, Authority, SpawnRequest};
 use theater_wasm::WasmRuntime;
 
 use crate::support::{ask, ask_err, eventually, root};
-use crate::tree::{app, descendant, incarnation, live, story, verify_chains, with_files};
+use crate::tree::{app, descendant, incarnation, live, told, verify_chains, with_files};
 
 /// Inline workers of these names.
 fn workers(ids: &[&str]) -> String {
@@ -40,24 +40,26 @@ async fn a_declared_tree_starts_in_order_and_stops_in_reverse() {
         [[children]]\nid = \"d\"\nname = \"last\"\ncomponent = \"worker.wasm\"\nhandlers = [{ type = \"message-server\" }]\n");
     let mut watch = runtime.watch();
     let app = root(&runtime, "app.toml").await;
-    assert_eq!(
-        story(&mut watch),
-        ["started worker", "started b", "started c", "started sup", "started last", "started app"]
-    );
+    told(
+        &mut watch,
+        &["started worker", "started b", "started c", "started sup", "started last", "started app"],
+    )
+    .await;
     let b = descendant(&runtime, app, &[1, 0]).await;
     assert_eq!(ask(&runtime, b, "add 5").await, "5");
     runtime.shutdown().await;
-    assert_eq!(
-        story(&mut watch),
-        [
+    told(
+        &mut watch,
+        &[
             "parent-stopped last",
             "parent-stopped c",
             "parent-stopped b",
             "parent-stopped sup",
             "parent-stopped worker",
-            "stopped app"
-        ]
-    );
+            "stopped app",
+        ],
+    )
+    .await;
     assert_eq!(verify_chains(&runtime).await, 6);
 }
 
@@ -74,10 +76,11 @@ async fn a_declared_child_that_does_not_start_takes_those_before_it_down_and_fai
     let error = runtime.spawn(SpawnRequest::new(None, "app.toml")).await.unwrap_err();
     let said = error.to_string();
     assert!(said.contains("child `bad` did not start: init failed: told to fail"), "{said}");
-    assert_eq!(
-        story(&mut watch),
-        ["started a", "started b", "not started bad", "stopped b", "stopped a", "not started app"]
-    );
+    told(
+        &mut watch,
+        &["started a", "started b", "not started bad", "stopped b", "stopped a", "not started app"],
+    )
+    .await;
     verify_chains(&runtime).await;
 }
 
@@ -88,7 +91,7 @@ async fn what_is_wrong_anywhere_in_a_tree_is_known_before_anything_is_started() 
     let mut watch = runtime.watch();
     let error = runtime.spawn(SpawnRequest::new(None, "app.toml")).await.unwrap_err();
     assert_eq!(error.to_string(), "app.toml:5: child `b`: gone.toml: not found");
-    assert!(story(&mut watch).is_empty());
+    told(&mut watch, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,10 +110,7 @@ async fn one_for_all_restarts_all_with_their_ids_states_and_mailboxes() {
     for id in &ids {
         lives(&runtime, *id, 2).await;
     }
-    assert_eq!(
-        story(&mut watch),
-        ["trapped b", "stopped c", "stopped a", "started a", "started b", "started c"]
-    );
+    told(&mut watch, &["trapped b", "stopped c", "stopped a", "started a", "started b", "started c"]).await;
     assert_eq!(ask(&runtime, ids[0], "total").await, "1");
     assert_eq!(ask(&runtime, ids[1], "total").await, "2");
     assert_eq!(
@@ -131,7 +131,7 @@ async fn rest_for_one_restarts_the_child_and_those_after_it() {
     let mut watch = runtime.watch();
     ask_err(&runtime, ids[1], "crash").await;
     lives(&runtime, ids[2], 2).await;
-    assert_eq!(story(&mut watch), ["trapped b", "stopped c", "started b", "started c"]);
+    told(&mut watch, &["trapped b", "stopped c", "started b", "started c"]).await;
     assert_eq!(incarnation(&runtime, ids[0]).await, 1);
     runtime.shutdown().await;
     verify_chains(&runtime).await;

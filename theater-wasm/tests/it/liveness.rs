@@ -62,7 +62,7 @@ async fn kill_does_not_wait_for_a_guest_that_spins_nor_for_a_stop_that_does() {
     })
     .await;
     // Its chain has the message when the mailbox does. Whoever spins has taken it out.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let patient = tokio::spawn({
         let runtime = runtime.clone();
         async move { runtime.stop(Authority::Operator, id, StopMode::Infinity).await }
@@ -70,7 +70,7 @@ async fn kill_does_not_wait_for_a_guest_that_spins_nor_for_a_stop_that_does() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     let started = Instant::now();
     assert_eq!(runtime.stop(Authority::Operator, id, StopMode::Kill).await.unwrap(), ExitReason::Killed);
-    assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     assert_eq!(patient.await.unwrap().unwrap(), ExitReason::Killed);
 }
 

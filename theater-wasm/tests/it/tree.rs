@@ -1,10 +1,8 @@
 //! Declared trees in memory, and ways to look at them.
 
-use std::collections::BTreeMap;
-
 use theater_chain::{jsonl, verify_export};
 use theater_core::{ActorId, ActorInfo, ActorRuntime, Authority, EventRange, MapSource};
-use theater_wasm::WasmRuntime;
+use theater_wasm::{LifecycleEvent, LifecycleKind, LifecycleStream, WasmRuntime, Watched};
 
 use crate::support::{components, engine};
 
@@ -78,20 +76,27 @@ pub(crate) async fn verify_chains(runtime: &WasmRuntime) -> u64 {
     report.actors
 }
 
-/// The names of what happened, in order: `started store`, `stopped cache`.
-pub(crate) fn story(stream: &mut theater_wasm::LifecycleStream) -> Vec<String> {
-    use theater_wasm::{LifecycleKind, Watched};
-    let mut story = Vec::new();
-    let mut lives = BTreeMap::new();
-    while let Some(Watched::Event(event)) = stream.try_next() {
-        let line = match &event.kind {
-            LifecycleKind::Started { .. } => format!("started {}", event.name),
-            LifecycleKind::StartFailed { .. } => format!("not started {}", event.name),
-            LifecycleKind::Exited { reason } => format!("{} {}", reason.name(), event.name),
-            _ => continue,
-        };
-        lives.insert(event.actor, event.incarnation);
-        story.push(line);
+/// What happened, as a test names it: `started store`, `stopped cache`.
+fn line(event: &LifecycleEvent) -> Option<String> {
+    match &event.kind {
+        LifecycleKind::Started { .. } => Some(format!("started {}", event.name)),
+        LifecycleKind::StartFailed { .. } => Some(format!("not started {}", event.name)),
+        LifecycleKind::Exited { reason } => Some(format!("{} {}", reason.name(), event.name)),
+        _ => None,
     }
-    story
+}
+
+/// That just this happened, in this order. An actor's record says a thing before its watchers are told it.
+pub(crate) async fn told(stream: &mut LifecycleStream, expected: &[&str]) {
+    let mut story = Vec::new();
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    while story.len() < expected.len()
+        && let Ok(Some(Watched::Event(event))) = tokio::time::timeout_at(deadline, stream.next()).await
+    {
+        story.extend(line(&event));
+    }
+    while let Some(Watched::Event(event)) = stream.try_next() {
+        story.extend(line(&event));
+    }
+    assert_eq!(story, expected);
 }
