@@ -234,6 +234,10 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
 /// Cuts a text that a guest gave to 64 characters and escapes what does not print.
 #[must_use]
 pub fn printable(given: &str) -> String {
+    // Ids and names, which stand in many records.
+    if given.len() <= 64 && given.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\') {
+        return given.to_owned();
+    }
     let mut text = String::with_capacity(given.len().min(64));
     for character in given.chars().take(64) {
         match character {

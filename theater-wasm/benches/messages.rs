@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use cpu_time::ProcessTime;
-use floors::{Bare, Echo, echo_task, hash_events};
+use floors::{Bare, BareActor, Echo, echo_task, hash_events};
 use theater_core::{ActorId, ActorRuntime, Authority, EventRange, MapSource, SpawnRequest};
 use theater_wasm::{ActorEngine, EngineConfig, WasmRuntime};
 use tokio::sync::{mpsc, oneshot};
@@ -49,7 +49,10 @@ fn main() {
         println!("messages: measured in release mode only, see its documentation");
         return;
     }
-    let engine = ActorEngine::new(&EngineConfig::default()).expect("an engine");
+    // Room for the actors, and for the bare instance beside them.
+    let mut config = EngineConfig::default();
+    config.max_actors = 2_100;
+    let engine = ActorEngine::new(&config).expect("an engine");
     println!(
         "{:<32} {:>9} {:>9} {:>9} {:>11} {:>11}",
         "processor time per message, us", "floor", "tokio", "ours", "ours/floor", "ours/tokio"
@@ -76,7 +79,7 @@ async fn shapes(engine: ActorEngine) {
         .with("worker.toml", format!("name = \"worker\"\ncomponent = \"worker.wasm\"\n{handlers}"))
         .with("worker.wasm", component("worker.wasm"));
     let runtime = WasmRuntime::builder(source).engine(engine.clone()).build().expect("a runtime");
-    let bare = Bare::new(&engine, &component("ping.wasm"));
+    let bare = Bare::new(&engine, &component("worker.wasm"));
     let mut actors = Vec::new();
     for _ in 0..1_000 {
         actors.push(runtime.spawn(SpawnRequest::new(None, "worker.toml")).await.expect("it starts").id);
@@ -84,10 +87,10 @@ async fn shapes(engine: ActorEngine) {
     for shape in &SHAPES {
         let actors = &actors[..shape.actors];
         let payloads = events_of_one(&runtime, actors, shape).await;
+        let mut bares = instances(&bare, shape.actors).await;
         let mut round = Round::default();
         for _ in 0..ROUNDS {
-            // The guest that is told to send is called once, and the one that it sends to once.
-            let call = per(FLOOR as usize, call_floor(&bare, 2 * FLOOR)).await;
+            let call = per(MESSAGES, call_floor(&mut bares, MESSAGES, shape.asks)).await;
             let hash = per(FLOOR as usize, async { hash_floor(&payloads, FLOOR) }).await;
             let channel = per(MESSAGES, tokio_pairs(2, MESSAGES, shape.asks)).await;
             round.floor.push(call + hash + channel);
@@ -187,11 +190,30 @@ async fn tokio_pairs(tasks: usize, messages: usize, asks: bool) {
     }
 }
 
-async fn call_floor(bare: &Bare, calls: u32) {
-    let mut actor = bare.instantiate().await;
-    actor.init().await;
-    for _ in 0..calls {
-        assert!(actor.request(b"total").await);
+/// Bare instances of the same component, as many as there are actors.
+async fn instances(bare: &Bare, actors: usize) -> Vec<BareActor> {
+    let mut bares = Vec::with_capacity(actors);
+    for _ in 0..actors {
+        let mut actor = bare.instantiate().await;
+        actor.init().await;
+        bares.push(actor);
+    }
+    bares
+}
+
+/// The guest that is told to send is called once, and the one that it sends to once: pair after pair, as the actors are.
+async fn call_floor(bares: &mut [BareActor], messages: usize, asks: bool) {
+    let command = if asks { "ask" } else { "send" };
+    let command = format!("{command} {} total", ActorId::from_parts(0, [7; 10]));
+    let pairs = bares.len() / 2;
+    for n in 0..messages {
+        let pair = 2 * (n % pairs);
+        assert!(bares[pair].request(command.as_bytes()).await);
+        if asks {
+            assert!(bares[pair + 1].request(b"total").await);
+        } else {
+            bares[pair + 1].send(b"total").await;
+        }
     }
 }
 

@@ -5,10 +5,14 @@ use std::sync::Arc;
 use theater_wasm::ActorEngine;
 use tokio::sync::{mpsc, oneshot};
 use wasmtime::component::{Component, ComponentExportIndex, Func, InstancePre, Linker};
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Store, StoreContextMut, UpdateDeadline};
+
+/// What the components import to send.
+const MESSAGES: &str = "theater:simple/message-server-host";
 
 type State = Option<Vec<u8>>;
 type Init = (Result<(State,), String>,);
+type Sent = (Result<(State,), String>,);
 type Answer = (Result<(State, (Option<Vec<u8>>,)), String>,);
 
 /// A component on bare wasmtime: preinstantiated, exports looked up, epochs on.
@@ -17,6 +21,7 @@ pub(crate) struct Bare {
     pre: InstancePre<()>,
     init: ComponentExportIndex,
     request: ComponentExportIndex,
+    send: ComponentExportIndex,
 }
 
 /// One bare instance.
@@ -24,6 +29,8 @@ pub(crate) struct BareActor {
     store: Store<()>,
     init: Func,
     request: Func,
+    send: Func,
+    state: State,
 }
 
 impl Bare {
@@ -31,7 +38,15 @@ impl Bare {
         let engine = engine.wasmtime();
         let component = Component::new(engine, bytes).expect("the ping component compiles");
         let mut linker = Linker::new(engine);
+        linker.allow_shadowing(true);
         linker.define_unknown_imports_as_traps(&component).expect("imports can be stubbed");
+        let mut messages = linker.instance(MESSAGES).expect("a name");
+        let taken = |_: StoreContextMut<'_, ()>, _: (String, Vec<u8>)| Ok((Ok::<(), String>(()),));
+        let answered = |_: StoreContextMut<'_, ()>, (_, message): (String, Vec<u8>)| {
+            Ok((Ok::<Vec<u8>, String>(message),))
+        };
+        messages.func_wrap("send", taken).expect("a function");
+        messages.func_wrap("request", answered).expect("a function");
         let find = |interface: &str, name: &str| {
             let interface = component.get_export_index(None, interface).expect("an actor");
             component.get_export_index(Some(&interface), name).expect("an actor")
@@ -39,6 +54,7 @@ impl Bare {
         Self {
             init: find("theater:simple/actor", "init"),
             request: find("theater:simple/message-server-client", "handle-request"),
+            send: find("theater:simple/message-server-client", "handle-send"),
             pre: linker.instantiate_pre(&component).expect("all imports are stubbed"),
         }
     }
@@ -53,7 +69,8 @@ impl Bare {
         let instance = self.pre.instantiate_async(&mut store).await.expect("it instantiates");
         let init = instance.get_func(&mut store, self.init).expect("an actor");
         let request = instance.get_func(&mut store, self.request).expect("an actor");
-        BareActor { store, init, request }
+        let send = instance.get_func(&mut store, self.send).expect("an actor");
+        BareActor { store, init, request, send, state: None }
     }
 }
 
@@ -63,15 +80,26 @@ impl BareActor {
         self.store.set_epoch_deadline(1);
         let init = self.init.typed::<(Option<&[u8]>, (&str,)), Init>(&self.store).expect("an actor");
         let (result,) = init.call_async(&mut self.store, (None, ("id",))).await.expect("init returns");
-        result.expect("init succeeds");
+        (self.state,) = result.expect("init succeeds");
     }
 
-    /// Calls `handle-request`. `false` if it trapped.
+    /// Calls `handle-request` with the state, and keeps the next one. `false` if it trapped.
     pub(crate) async fn request(&mut self, message: &[u8]) -> bool {
         self.store.set_epoch_deadline(1);
         let request =
             self.request.typed::<(Option<&[u8]>, (&str, &[u8])), Answer>(&self.store).expect("an actor");
-        request.call_async(&mut self.store, (None, ("request-1", message))).await.is_ok()
+        let params = (self.state.as_deref(), ("request-1", message));
+        let answer = request.call_async(&mut self.store, params).await;
+        answer.map(|(answer,)| (self.state, _) = answer.expect("it answers")).is_ok()
+    }
+
+    /// Calls `handle-send` with the state, and keeps the next one.
+    pub(crate) async fn send(&mut self, message: &[u8]) {
+        self.store.set_epoch_deadline(1);
+        let send = self.send.typed::<(Option<&[u8]>, (&[u8],)), Sent>(&self.store).expect("an actor");
+        let params = (self.state.as_deref(), (message,));
+        let (sent,) = send.call_async(&mut self.store, params).await.expect("it returns");
+        (self.state,) = sent.expect("it takes it");
     }
 }
 
