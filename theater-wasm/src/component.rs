@@ -130,7 +130,7 @@ impl ActorComponent {
         };
         let engine = self.engine.wasmtime();
         for (import, _) in self.component.component_type().imports(engine) {
-            if !linked(import) {
+            if !linked(host::interface_of(import)) {
                 return Err(ComponentErrorKind::UnknownImport {
                     import: import.to_owned(),
                     hint: hint(import),
@@ -157,9 +157,15 @@ type AddToLinker = fn(&mut Linker<ActorStore>) -> wasmtime::Result<()>;
 
 /// What to do about an import that nothing provides.
 pub(crate) fn hint(import: &str) -> String {
-    match host::INTERFACES.iter().find(|(interface, _)| *interface == import) {
-        Some((_, kind)) => format!("add `[[handlers]]` with `type = \"{}\"` to the manifest", kind.name()),
-        None => {
+    let named = |name: &str| host::INTERFACES.iter().find(|(interface, _)| *interface == name);
+    match (named(host::interface_of(import)), import.split_once('@')) {
+        (Some((_, kind)), _) => {
+            format!("add `[[handlers]]` with `type = \"{}\"` to the manifest", kind.name())
+        }
+        (None, Some((interface, version))) if interface.starts_with("theater:simple/") => {
+            format!("this runtime provides theater:simple without a version and as 0.1, not as {version}")
+        }
+        (None, _) => {
             let provided = host::INTERFACES.map(|(interface, _)| interface).join(", ");
             format!(
                 "this runtime provides theater:simple/runtime, and where the manifest has their handlers: {provided}"

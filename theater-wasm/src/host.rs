@@ -11,6 +11,9 @@ pub(crate) mod supervisor;
 pub(crate) mod timing;
 
 use theater_core::HandlerKind;
+use wasmtime::component::{HasSelf, Linker, LinkerInstance};
+
+use crate::store::ActorStore;
 
 /// The interfaces that are given to who asks for them, each with the handler that does.
 pub(crate) const INTERFACES: [(&str, HandlerKind); 6] = [
@@ -21,6 +24,31 @@ pub(crate) const INTERFACES: [(&str, HandlerKind); 6] = [
     (environment::INTERFACE, HandlerKind::Environment),
     (store::INTERFACE, HandlerKind::Store),
 ];
+
+/// The version under which the WIT package was published. Who depends on the published package imports its interfaces with a version, and
+/// who has the package's files without.
+const PUBLISHED: &str = "0.1.0";
+
+/// What host functions are given: the store itself.
+type OfStore = HasSelf<ActorStore>;
+
+/// Defines an interface by its name alone and by its published version. wasmtime takes that for all of 0.1.
+fn under_both_names(
+    linker: &mut Linker<ActorStore>,
+    interface: &str,
+    add: impl Fn(&mut LinkerInstance<'_, ActorStore>) -> wasmtime::Result<()>,
+) -> wasmtime::Result<()> {
+    add(&mut linker.instance(interface)?)?;
+    add(&mut linker.instance(&format!("{interface}@{PUBLISHED}"))?)
+}
+
+/// The interface that an import or export of this name is of: without its version, if that is one of 0.1.
+pub(crate) fn interface_of(name: &str) -> &str {
+    match name.split_once("@0.1.") {
+        Some((interface, patch)) if patch.parse::<u64>().is_ok() => interface,
+        _ => name,
+    }
+}
 
 /// Whether this runtime provides a kind of handler.
 pub(crate) fn provides(kind: HandlerKind) -> bool {
@@ -55,4 +83,23 @@ pub(crate) mod bindings {
 /// An error as a guest sees it: one text with all its causes.
 pub(crate) fn to_guest<T>(result: Result<T, impl std::error::Error>) -> Result<T, String> {
     result.map_err(|error| theater_core::error::with_causes(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::interface_of;
+
+    #[test]
+    fn an_interface_has_its_name_alone_or_with_a_version_of_0_1() {
+        for (name, interface) in [
+            ("theater:simple/timing", "theater:simple/timing"),
+            ("theater:simple/timing@0.1.0", "theater:simple/timing"),
+            ("theater:simple/timing@0.1.12", "theater:simple/timing"),
+            ("theater:simple/timing@0.2.0", "theater:simple/timing@0.2.0"),
+            ("theater:simple/timing@0.1.0-rc1", "theater:simple/timing@0.1.0-rc1"),
+            ("theater:simple/timing@0.1.", "theater:simple/timing@0.1."),
+        ] {
+            assert_eq!(interface_of(name), interface);
+        }
+    }
 }

@@ -7,6 +7,7 @@ use wasmtime::Store;
 use wasmtime::component::{Component, ComponentExportIndex, Func, Instance};
 
 use crate::host::bindings::exports::theater::simple::{message_server_client, supervisor_handlers};
+use crate::host::interface_of;
 use crate::store::ActorStore;
 
 /// The state that goes in.
@@ -32,7 +33,10 @@ macro_rules! exports {
             /// # Errors
             /// If `init` is missing.
             pub(crate) fn find(component: &Component) -> Result<Self, ComponentErrorKind> {
+                let ty = component.component_type();
+                let exported: Vec<_> = ty.exports(component.engine()).map(|(name, _)| name).collect();
                 let find = |interface: &str, name: &str| {
+                    let interface = exported.iter().find(|exported| interface_of(exported) == interface)?;
                     let interface = component.get_export_index(None, interface)?;
                     component.get_export_index(Some(&interface), name)
                 };

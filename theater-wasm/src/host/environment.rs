@@ -6,12 +6,15 @@ use super::bindings::theater::simple::environment;
 use super::record::subject;
 use super::services::{Refusal, Services};
 use crate::store::ActorStore;
+use wasmtime::component::Linker;
 
 /// The interface, as imports name it.
 pub(crate) const INTERFACE: &str = "theater:simple/environment";
 
-pub(crate) fn add_to_linker(linker: &mut wasmtime::component::Linker<ActorStore>) -> wasmtime::Result<()> {
-    environment::add_to_linker::<ActorStore, wasmtime::component::HasSelf<ActorStore>>(linker, |store| store)
+pub(crate) fn add_to_linker(linker: &mut Linker<ActorStore>) -> wasmtime::Result<()> {
+    super::under_both_names(linker, INTERFACE, |instance| {
+        environment::add_to_linker_instance::<_, super::OfStore>(instance, |store| store)
+    })
 }
 
 fn granted(services: &Services) -> Result<&EnvironmentGrant, Refusal> {

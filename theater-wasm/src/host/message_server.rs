@@ -10,15 +10,15 @@ use super::to_guest;
 use crate::runtime::Messenger;
 use crate::script::{Scripted, UNKNOWN};
 use crate::store::ActorStore;
+use wasmtime::component::Linker;
 
 /// The interface, as imports name it.
 pub(crate) const INTERFACE: &str = "theater:simple/message-server-host";
 
-pub(crate) fn add_to_linker(linker: &mut wasmtime::component::Linker<ActorStore>) -> wasmtime::Result<()> {
-    message_server_host::add_to_linker::<ActorStore, wasmtime::component::HasSelf<ActorStore>>(
-        linker,
-        |store| store,
-    )
+pub(crate) fn add_to_linker(linker: &mut Linker<ActorStore>) -> wasmtime::Result<()> {
+    super::under_both_names(linker, INTERFACE, |instance| {
+        message_server_host::add_to_linker_instance::<_, super::OfStore>(instance, |store| store)
+    })
 }
 
 impl ActorStore {

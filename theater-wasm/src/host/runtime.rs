@@ -8,13 +8,18 @@ use theater_core::{
 use super::bindings::theater::simple::{runtime, types};
 use super::to_guest;
 use crate::store::ActorStore;
+use wasmtime::component::Linker;
 
 /// The interface, as imports name it.
 pub(crate) const INTERFACE: &str = "theater:simple/runtime";
 
-pub(crate) fn add_to_linker(linker: &mut wasmtime::component::Linker<ActorStore>) -> wasmtime::Result<()> {
-    types::add_to_linker::<ActorStore, wasmtime::component::HasSelf<ActorStore>>(linker, |store| store)?;
-    runtime::add_to_linker::<ActorStore, wasmtime::component::HasSelf<ActorStore>>(linker, |store| store)
+pub(crate) fn add_to_linker(linker: &mut Linker<ActorStore>) -> wasmtime::Result<()> {
+    super::under_both_names(linker, "theater:simple/types", |types| {
+        types::add_to_linker_instance::<_, super::OfStore>(types, |store| store)
+    })?;
+    super::under_both_names(linker, INTERFACE, |instance| {
+        runtime::add_to_linker_instance::<_, super::OfStore>(instance, |store| store)
+    })
 }
 
 impl types::Host for ActorStore {}

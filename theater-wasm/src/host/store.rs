@@ -11,12 +11,15 @@ use super::record::subject;
 use super::services::{Refusal, Services};
 use crate::content::{ContentError, ContentStore};
 use crate::store::ActorStore;
+use wasmtime::component::Linker;
 
 /// The interface, as imports name it.
 pub(crate) const INTERFACE: &str = "theater:simple/store";
 
-pub(crate) fn add_to_linker(linker: &mut wasmtime::component::Linker<ActorStore>) -> wasmtime::Result<()> {
-    store::add_to_linker::<ActorStore, wasmtime::component::HasSelf<ActorStore>>(linker, |store| store)
+pub(crate) fn add_to_linker(linker: &mut Linker<ActorStore>) -> wasmtime::Result<()> {
+    super::under_both_names(linker, INTERFACE, |instance| {
+        store::add_to_linker_instance::<_, super::OfStore>(instance, |store| store)
+    })
 }
 
 /// A store that a guest names. What is no id at all is answered like one that nobody has.

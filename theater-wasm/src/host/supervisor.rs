@@ -10,12 +10,15 @@ use super::bindings::theater::simple::{supervisor, types};
 use super::to_guest;
 use crate::script::{Scripted, UNKNOWN};
 use crate::store::ActorStore;
+use wasmtime::component::Linker;
 
 /// The interface, as imports name it.
 pub(crate) const INTERFACE: &str = "theater:simple/supervisor";
 
-pub(crate) fn add_to_linker(linker: &mut wasmtime::component::Linker<ActorStore>) -> wasmtime::Result<()> {
-    supervisor::add_to_linker::<ActorStore, wasmtime::component::HasSelf<ActorStore>>(linker, |store| store)
+pub(crate) fn add_to_linker(linker: &mut Linker<ActorStore>) -> wasmtime::Result<()> {
+    super::under_both_names(linker, INTERFACE, |instance| {
+        supervisor::add_to_linker_instance::<_, super::OfStore>(instance, |store| store)
+    })
 }
 
 impl ActorStore {

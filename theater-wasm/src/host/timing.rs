@@ -9,12 +9,15 @@ use super::bindings::theater::simple::timing;
 use super::record::subject;
 use super::services::{Refusal, Services};
 use crate::store::ActorStore;
+use wasmtime::component::Linker;
 
 /// The interface, as imports name it.
 pub(crate) const INTERFACE: &str = "theater:simple/timing";
 
-pub(crate) fn add_to_linker(linker: &mut wasmtime::component::Linker<ActorStore>) -> wasmtime::Result<()> {
-    timing::add_to_linker::<ActorStore, wasmtime::component::HasSelf<ActorStore>>(linker, |store| store)
+pub(crate) fn add_to_linker(linker: &mut Linker<ActorStore>) -> wasmtime::Result<()> {
+    super::under_both_names(linker, INTERFACE, |instance| {
+        timing::add_to_linker_instance::<_, super::OfStore>(instance, |store| store)
+    })
 }
 
 /// Waits, if the grant allows it. Ends early when the actor is asked to end, so that its call can end. A kill drops the

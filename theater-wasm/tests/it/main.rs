@@ -4,6 +4,7 @@ mod callbacks;
 mod capabilities;
 mod chains;
 mod commands;
+mod compatibility;
 mod conformance;
 mod declared;
 mod digests;
