@@ -36,13 +36,30 @@ const SHARED: usize = CHUNK / 8;
 
 /// What a thread keeps for encoding: payloads are written several times per message, and most are small.
 struct Buffers {
-    writing: Vec<u8>,
+    writing: Written,
     chunk: BytesMut,
 }
 
 thread_local! {
     static BUFFERS: RefCell<Buffers> =
-        RefCell::new(Buffers { writing: Vec::new(), chunk: BytesMut::new() });
+        RefCell::new(Buffers { writing: Written(Vec::new()), chunk: BytesMut::new() });
+}
+
+/// A vector that is written in pieces of few bytes, mostly of one.
+struct Written(Vec<u8>);
+
+impl minicbor::encode::Write for Written {
+    type Error = std::convert::Infallible;
+
+    // Here it becomes part of the serializer that calls it, some ten times for each payload.
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
+        match bytes {
+            [byte] => self.0.push(*byte),
+            bytes => self.0.extend_from_slice(bytes),
+        }
+        Ok(())
+    }
 }
 
 /// Encodes a payload.
@@ -52,10 +69,11 @@ thread_local! {
 #[must_use]
 pub fn encode<T: Serialize>(payload: &T) -> Bytes {
     BUFFERS.with_borrow_mut(|Buffers { writing, chunk }| {
-        writing.clear();
+        writing.0.clear();
         payload
             .serialize(&mut minicbor_serde::Serializer::new(&mut *writing))
             .expect("payload types are plain structs and enums");
+        let writing = &mut writing.0;
         if writing.len() > SHARED {
             return Bytes::from(std::mem::take(writing));
         }
