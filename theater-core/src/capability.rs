@@ -7,6 +7,7 @@
 mod bound;
 mod excess;
 mod grant;
+mod policy;
 mod read;
 mod within;
 
@@ -15,7 +16,9 @@ pub use excess::{Excess, ExcessKind};
 pub use grant::{
     EnvironmentGrant, FilesystemGrant, Grant, HttpClientGrant, ProcessGrant, RandomGrant, TimingGrant,
 };
+pub use policy::{PermissionPolicy, PermissionRule};
 pub(crate) use read::grant;
+pub(crate) use within::grant as check_grant;
 
 use crate::manifest::{HandlerKind, Manifest};
 
@@ -79,7 +82,7 @@ impl Capabilities {
     pub fn check_within(&self, parent: &Self) -> Result<(), Excess> {
         for grant in &self.grants {
             let kind = grant.kind();
-            let excess = |kind_of| Excess { handler: kind, kind: kind_of };
+            let excess = |kind_of| Excess { handler: kind, kind: kind_of, by_policy: false };
             match parent.get(kind) {
                 _ if kind == HandlerKind::Runtime => {}
                 None => return Err(excess(ExcessKind::Missing)),

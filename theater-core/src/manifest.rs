@@ -13,6 +13,7 @@ mod supervision;
 
 use std::time::Duration;
 
+use crate::capability::PermissionPolicy;
 use crate::name::ActorName;
 use crate::source::Reference;
 
@@ -59,6 +60,8 @@ pub struct Manifest {
     pub snapshot: Option<Reference>,
     /// Which host interfaces the actor is given.
     pub handlers: Vec<HandlerSpec>,
+    /// What of that its children may not have.
+    pub permission_policy: PermissionPolicy,
     /// What the actor may use.
     pub limits: Limits,
     /// How long what the app was told about is kept. Only the root's counts. `None`: as whoever runs it says.
@@ -197,6 +200,17 @@ impl HandlerKind {
             Self::HttpClient => "http-client",
             Self::HttpFramework => "http-framework",
             Self::Process => "process",
+        }
+    }
+
+    /// The name in `[permission_policy]`: the original system had others there.
+    pub(crate) fn policy_name(self) -> &'static str {
+        match self {
+            Self::MessageServer => "message_server",
+            Self::Filesystem => "file_system",
+            Self::HttpClient => "http_client",
+            Self::HttpFramework => "http_framework",
+            other => other.name(),
         }
     }
 }

@@ -326,3 +326,89 @@ fn a_tree_is_checked_against_what_bounds_its_root() {
     let error = bound.admit_tree(&group).unwrap_err();
     assert!(error.to_string().contains("`worker` asks for more than `desk` has"), "{error}");
 }
+
+/// A manifest with these handlers and a policy.
+fn with_policy(handlers: &str, policy: &str) -> Result<Manifest, theater_core::ManifestError> {
+    let text = format!("name = \"desk\"\ncomponent = \"a.wasm\"\nhandlers = [{handlers}]\n{policy}");
+    Manifest::parse("a.toml", &text)
+}
+
+#[test]
+fn what_a_parent_keeps_for_itself_its_children_do_not_get() {
+    let own = "{ type = \"random\", max_bytes = 4096 }, { type = \"store\" }, { type = \"timing\" }";
+    let policy = "[permission_policy.store]\ntype = \"disallow\"\n\
+        [permission_policy.random]\ntype = \"restrict\"\nconfig = { max_bytes = 64 }\n\
+        [permission_policy.timing]\ntype = \"inherit\"\n";
+    let desk = Bound::NONE.admit(&with_policy(own, policy).unwrap()).unwrap();
+    for (asked, refusal) in [
+        ("{ type = \"timing\" }, { type = \"random\", max_bytes = 64 }", None),
+        (
+            "{ type = \"store\" }",
+            Some(
+                "`a` asks for more than `desk` has: the parent keeps handler `store` for itself; \
+                  loosen `[permission_policy.store]` in the manifest of `desk`, or ask for less in this one",
+            ),
+        ),
+        (
+            "{ type = \"random\", max_bytes = 65 }",
+            Some(
+                "`a` asks for more than `desk` has: random.max_bytes 65 is more than the parent's 64; \
+                  loosen `[permission_policy.random]` in the manifest of `desk`, or ask for less in this one",
+            ),
+        ),
+        (
+            "{ type = \"environment\" }",
+            Some(
+                "`a` asks for more than `desk` has: handler `environment` is not the parent's to give; \
+                  add `[[handlers]]` with `type = \"environment\"` to the manifest of `desk`",
+            ),
+        ),
+    ] {
+        let said = desk.admit_grants("a", &capabilities(asked)).map_err(|refused| refused.to_string());
+        assert_eq!(said.err().as_deref(), refusal, "{asked}");
+    }
+}
+
+#[test]
+fn a_policy_that_gives_more_than_there_is_is_refused_and_so_is_one_without_anything_of_its_own() {
+    let policy = "[permission_policy.random]\ntype = \"restrict\"\nconfig = { max_bytes = 65 }\n";
+    let error = with_policy("{ type = \"random\", max_bytes = 64 }", policy).unwrap_err().to_string();
+    assert!(
+        error.starts_with("a.toml:6: `config`")
+            && error.ends_with(
+                "children would have more than the actor itself: random.max_bytes 65 is more than the parent's 64"
+            ),
+        "{error}"
+    );
+    let text = "name = \"a\"\n[supervision]\n[permission_policy.random]\ntype = \"disallow\"\n";
+    let error = Manifest::parse("a.toml", text).unwrap_err().to_string();
+    assert!(error.contains("a.toml:4") && error.contains("without a component"), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn no_policy_gives_children_more_than_their_parent_has(
+        own in vec(handler(), 0..4),
+        less in handler(),
+        kind in proptest::sample::select(&HandlerKind::ALL[..]),
+    ) {
+        let own = own.join(", ");
+        let name = match kind {
+            HandlerKind::Filesystem => "file_system".to_owned(),
+            kind => kind.name().replace('-', "_"),
+        };
+        let settings = less.split_once(',').map_or("}", |(_, settings)| settings);
+        let restrict = format!("[permission_policy.{name}]\ntype = \"restrict\"\nconfig = {{ {settings}\n");
+        let disallow = format!("[permission_policy.{name}]\ntype = \"disallow\"\n");
+        for policy in [restrict, disallow] {
+            // Handlers that stand twice, settings of another handler and what would be more are refused.
+            let Ok(manifest) = with_policy(&own, &policy) else { continue };
+            let all = Capabilities::of(&manifest);
+            let left = manifest.permission_policy.apply(&all);
+            prop_assert!(left.check_within(&all).is_ok());
+            if policy.contains("disallow") {
+                prop_assert!(left.get(kind).is_none());
+            }
+        }
+    }
+}

@@ -436,11 +436,11 @@ fn every_refusal_names_the_line_and_what_would_be_right() {
         ),
         (
             "[permission_policy.process]\ntype = \"restrict\"",
-            "a.toml:4: `type` = \"restrict\": only \"inherit\" is supported: this version cannot restrict permissions",
+            "a.toml:3: missing key `config` in [permission_policy.process]",
         ),
         (
-            "[permission_policy.process]\ntype = \"disallow\"",
-            "a.toml:4: `type` = \"disallow\": only \"inherit\" is supported: this version cannot restrict permissions",
+            "[permission_policy.process]\ntype = \"forbid\"",
+            "a.toml:4: `type` = \"forbid\": must be one of \"inherit\", \"disallow\", \"restrict\"",
         ),
         // Two names for one thing.
         ("package = \"b.wasm\"", "a.toml:3: `package` and `component` both given; keep one of them"),

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::excess::Excess;
-use super::{Capabilities, HandlerKind};
+use super::{Capabilities, HandlerKind, PermissionPolicy};
 use crate::error::ActorError;
 use crate::manifest::{Manifest, ManifestError, ManifestErrorKind};
 use crate::source::LoadedManifest;
 
 /// What the children of an actor may have at most. Cheap to clone.
 ///
-/// An actor with a component bounds its children by what it has itself. A pure supervisor uses nothing, so it passes on what
+/// An actor with a component bounds its children by what it has itself, without what its [`PermissionPolicy`] keeps from them. A pure supervisor uses nothing, so it passes on what
 /// bounds itself. The embedding program has no bound: [`Bound::NONE`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Bound(Option<Arc<Holder>>);
@@ -20,6 +20,8 @@ pub struct Bound(Option<Arc<Holder>>);
 struct Holder {
     name: String,
     capabilities: Capabilities,
+    /// What it keeps from its children; already taken off.
+    policy: PermissionPolicy,
 }
 
 /// An actor that asks for more than its parent has.
@@ -68,7 +70,11 @@ impl Bound {
         let capabilities = Capabilities::of(manifest);
         self.admit_grants(&manifest.name, &capabilities)?;
         Ok(match &manifest.component {
-            Some(_) => Self::of(&manifest.name, capabilities),
+            Some(_) => {
+                let policy = manifest.permission_policy.clone();
+                let capabilities = policy.apply(&capabilities);
+                Self(Some(Arc::new(Holder { name: manifest.name.clone(), capabilities, policy })))
+            }
             None => self.clone(),
         })
     }
@@ -76,7 +82,11 @@ impl Bound {
     /// What an actor with a component and these capabilities bounds its children by.
     #[must_use]
     pub fn of(name: &str, capabilities: Capabilities) -> Self {
-        Self(Some(Arc::new(Holder { name: name.to_owned(), capabilities })))
+        Self(Some(Arc::new(Holder {
+            name: name.to_owned(),
+            capabilities,
+            policy: PermissionPolicy::default(),
+        })))
     }
 
     /// The check of [`admit`](Self::admit) alone, for runtimes whose actors have no manifests.
@@ -85,7 +95,8 @@ impl Bound {
     /// The first thing that is too much.
     pub fn admit_grants(&self, name: &str, capabilities: &Capabilities) -> Result<(), Box<Refused>> {
         let Some(holder) = &self.0 else { return Ok(()) };
-        capabilities.check_within(&holder.capabilities).map_err(|excess| {
+        capabilities.check_within(&holder.capabilities).map_err(|mut excess| {
+            excess.by_policy = holder.policy.get(excess.handler).is_some();
             Box::new(Refused { actor: name.to_owned(), parent: holder.name.clone(), excess })
         })
     }

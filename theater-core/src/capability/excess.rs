@@ -12,6 +12,8 @@ pub struct Excess {
     pub handler: HandlerKind,
     /// What is too much.
     pub kind: ExcessKind,
+    /// Whether the parent has it and keeps it from its children: its `[permission_policy]` does.
+    pub by_policy: bool,
 }
 
 /// What is too much.
@@ -63,6 +65,9 @@ impl fmt::Display for Excess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let handler = self.handler.name();
         match &self.kind {
+            ExcessKind::Missing if self.by_policy => {
+                write!(f, "the parent keeps handler `{handler}` for itself")
+            }
             ExcessKind::Missing => write!(f, "handler `{handler}` is not the parent's to give"),
             ExcessKind::More { setting, asked, parent } => {
                 write!(f, "{handler}.{setting} {asked} is more than the parent's {parent}")
@@ -86,6 +91,12 @@ impl Excess {
     #[must_use]
     pub fn remedy(&self, parent: &str) -> String {
         let handler = self.handler.name();
+        if self.by_policy {
+            let policy = self.handler.policy_name();
+            return format!(
+                "loosen `[permission_policy.{policy}]` in the manifest of `{parent}`, or ask for less in this one"
+            );
+        }
         match &self.kind {
             ExcessKind::Missing => {
                 format!("add `[[handlers]]` with `type = \"{handler}\"` to the manifest of `{parent}`")

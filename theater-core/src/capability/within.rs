@@ -6,7 +6,7 @@ use super::grant::{
 };
 
 /// Two grants of one kind.
-pub(super) fn grant(child: &Grant, parent: &Grant) -> Result<(), ExcessKind> {
+pub(crate) fn grant(child: &Grant, parent: &Grant) -> Result<(), ExcessKind> {
     match (child, parent) {
         (Grant::Timing(child), Grant::Timing(parent)) => timing(child, parent),
         (Grant::Random(child), Grant::Random(parent)) => random(child, parent),

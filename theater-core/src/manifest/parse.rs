@@ -11,7 +11,7 @@ use super::{
     ChainLimits, ChildSpecKeys, DurabilityMode, HandlerKind, HandlerSpec, Limits, MailboxOverflow, Manifest,
     SnapshotPolicy, SupervisionRule,
 };
-use crate::capability::{self, Grant};
+use crate::capability::{self, Excess, Grant, PermissionPolicy, PermissionRule};
 use crate::source::Reference;
 
 pub(super) fn manifest(origin: &str, text: &str) -> Result<Manifest, ManifestError> {
@@ -33,7 +33,7 @@ pub(super) fn manifest(origin: &str, text: &str) -> Result<Manifest, ManifestErr
     }
     // Templates of the original system carried it; nothing ever read it.
     root.get("interface").map(|interface| interface.table("[interface]")).transpose()?;
-    permission_policy(&mut root)?;
+    permission_policy(&mut root, &mut manifest)?;
     root.finish()?;
     Ok(manifest)
 }
@@ -57,6 +57,7 @@ fn body(table: &mut Reader<'_>, name: Option<&str>, depth: usize) -> Result<Mani
         initial_state: initial_state(table)?,
         snapshot: optional(table, "snapshot", Value::reference)?,
         handlers: handlers(table)?,
+        permission_policy: PermissionPolicy::default(),
         limits: section(table, "limits", limits)?,
         durability: durability(table)?,
         snapshots: section(table, "snapshots", snapshots)?,
@@ -263,33 +264,50 @@ fn settings(
     })
 }
 
-/// Permissions that the original system knew. One that restricts must not be passed over, so it is refused.
-fn permission_policy(root: &mut Reader<'_>) -> Result<(), ManifestError> {
-    const POLICIES: [&str; 11] = [
-        "runtime",
-        "supervisor",
-        "message_server",
-        "store",
-        "timing",
-        "random",
-        "environment",
-        "file_system",
-        "http_client",
-        "http_framework",
-        "process",
-    ];
+/// What children may not have of what the actor has: the original system's names of handlers, and its words.
+fn permission_policy(root: &mut Reader<'_>, manifest: &mut Manifest) -> Result<(), ManifestError> {
     let Some(value) = root.get("permission_policy") else { return Ok(()) };
     let mut policies = value.table("[permission_policy]")?;
-    for name in POLICIES {
+    for kind in HandlerKind::ALL {
+        let name = kind.policy_name();
         let Some(policy) = policies.get(name) else { continue };
         let mut table = policy.table(format!("[permission_policy.{name}]"))?;
         let word = table.require("type")?;
-        if word.string()? != "inherit" {
+        let words =
+            [("inherit", Policy::Inherit), ("disallow", Policy::Disallow), ("restrict", Policy::Restrict)];
+        let own = manifest.handlers.iter().find(|handler| handler.kind == kind);
+        let rule = match word.word(&words)? {
+            Policy::Inherit => None,
+            Policy::Disallow => Some(PermissionRule::Disallow),
+            Policy::Restrict => {
+                let config = table.require("config")?;
+                let mut inner = config.table(format!("config of [permission_policy.{name}]"))?;
+                let grant = settings(&mut inner, kind, &mut toml::Table::new())?;
+                inner.finish()?;
+                if let Some(own) = own {
+                    capability::check_grant(&grant, &own.grant).map_err(|too_much| {
+                        let excess = Excess { handler: kind, kind: too_much, by_policy: false };
+                        config.invalid(format!("children would have more than the actor itself: {excess}"))
+                    })?;
+                }
+                Some(PermissionRule::Restrict(grant))
+            }
+        };
+        table.finish()?;
+        let Some(rule) = rule else { continue };
+        if manifest.component.is_none() {
             return Err(
-                word.invalid("only \"inherit\" is supported: this version cannot restrict permissions")
+                word.invalid("an actor without a component has nothing that it could keep from its children")
             );
         }
-        table.finish()?;
+        manifest.permission_policy.rules.push((kind, rule));
     }
     policies.finish()
+}
+
+#[derive(Clone, Copy)]
+enum Policy {
+    Inherit,
+    Disallow,
+    Restrict,
 }
