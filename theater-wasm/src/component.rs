@@ -97,6 +97,9 @@ impl ActorComponent {
                 (host::environment::INTERFACE, host::environment::add_to_linker as AddToLinker)
             }
             HandlerKind::Store => (host::store::INTERFACE, host::store::add_to_linker as AddToLinker),
+            HandlerKind::Filesystem => {
+                (host::filesystem::INTERFACE, host::filesystem::add_to_linker as AddToLinker)
+            }
             _ => return Ok(()),
         };
         add(&mut self.linker).map_err(|error| LinkError::new(interface, format!("{error:#}")))?;

@@ -1,6 +1,7 @@
 //! The host interfaces, one file each: what the WIT package says on one side, ours on the other.
 
 pub(crate) mod environment;
+pub(crate) mod filesystem;
 pub(crate) mod message_server;
 pub(crate) mod random;
 mod record;
@@ -16,13 +17,14 @@ use wasmtime::component::{HasSelf, Linker, LinkerInstance};
 use crate::store::ActorStore;
 
 /// The interfaces that are given to who asks for them, each with the handler that does.
-pub(crate) const INTERFACES: [(&str, HandlerKind); 6] = [
+pub(crate) const INTERFACES: [(&str, HandlerKind); 7] = [
     (supervisor::INTERFACE, HandlerKind::Supervisor),
     (message_server::INTERFACE, HandlerKind::MessageServer),
     (timing::INTERFACE, HandlerKind::Timing),
     (random::INTERFACE, HandlerKind::Random),
     (environment::INTERFACE, HandlerKind::Environment),
     (store::INTERFACE, HandlerKind::Store),
+    (filesystem::INTERFACE, HandlerKind::Filesystem),
 ];
 
 /// The version under which the WIT package was published. Who depends on the published package imports its interfaces with a version, and
@@ -69,6 +71,7 @@ pub(crate) mod bindings {
                 import theater:simple/random;
                 import theater:simple/environment;
                 import theater:simple/store;
+                import theater:simple/filesystem;
                 export theater:simple/actor;
                 export theater:simple/message-server-client;
                 export theater:simple/supervisor-handlers;

@@ -16,6 +16,7 @@
 mod component;
 mod content;
 mod engine;
+mod folder;
 mod host;
 mod instance;
 mod runtime;

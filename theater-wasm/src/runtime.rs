@@ -8,6 +8,7 @@ mod check;
 mod config;
 mod end;
 mod entry;
+mod folders;
 mod growth;
 mod life;
 mod mailbox;

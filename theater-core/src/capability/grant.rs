@@ -129,16 +129,25 @@ impl EnvironmentGrant {
     }
 }
 
-/// Which files an actor may use.
+/// Which files an actor may use: those in one folder.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct FilesystemGrant {
     /// The folder, without `..`; a relative one starts from where the runtime was started. `None`: no existing folder.
     pub path: Option<String>,
-    /// Whether it gets an empty folder of its own.
+    /// Whether it gets an empty folder of its own. It works there then, and `path` is only what its children may be given.
     pub new_dir: bool,
     /// Programs that it may run there.
     pub allowed_commands: Vec<String>,
+}
+
+impl FilesystemGrant {
+    /// The way from the folder of a parent to this one: a path without `.` and `..`, empty where both are one. `None` if this
+    /// one is not in it, or one of them has none.
+    #[must_use]
+    pub fn path_in(&self, parent: &Self) -> Option<String> {
+        super::within::way_down(self.path.as_deref()?, parent.path.as_deref()?)
+    }
 }
 
 /// Which hosts an actor may ask.

@@ -61,9 +61,8 @@ fn environment(child: &EnvironmentGrant, parent: &EnvironmentGrant) -> Result<()
 }
 
 fn filesystem(child: &FilesystemGrant, parent: &FilesystemGrant) -> Result<(), ExcessKind> {
-    let holds = |path: &str| parent.path.as_deref().is_some_and(|folder| inside(path, folder));
-    if let Some(path) = child.path.as_deref().filter(|path| !holds(path)) {
-        return Err(ExcessKind::NotThere { setting: "path", what: "folder", item: path.to_owned() });
+    if let (Some(path), None) = (&child.path, child.path_in(parent)) {
+        return Err(ExcessKind::NotThere { setting: "path", what: "folder", item: path.clone() });
     }
     off("new_dir", child.new_dir, parent.new_dir)?;
     listed("allowed_commands", "command", &child.allowed_commands, |item| {
@@ -110,10 +109,18 @@ fn listed(
 
 /// Whether a path is a folder or lies in it, both as they are written: no `..` is in them, a manifest with one is refused.
 fn inside(path: &str, folder: &str) -> bool {
+    way_down(path, folder).is_some()
+}
+
+/// The way to such a path from the folder; empty where both are one.
+pub(super) fn way_down(path: &str, folder: &str) -> Option<String> {
     let parts = |path: &str| -> Vec<String> {
         path.split('/').filter(|part| !matches!(*part, "" | ".")).map(ToOwned::to_owned).collect()
     };
-    path.starts_with('/') == folder.starts_with('/') && parts(path).starts_with(&parts(folder))
+    if path.starts_with('/') != folder.starts_with('/') {
+        return None;
+    }
+    Some(parts(path).strip_prefix(&*parts(folder))?.join("/"))
 }
 
 #[cfg(test)]
@@ -127,6 +134,8 @@ mod tests {
         {
             assert!(inside(path, folder), "{path} is in {folder}");
         }
+        assert_eq!(way_down("/a/./b//c", "/a/").as_deref(), Some("b/c"));
+        assert_eq!(way_down("a/", "a").as_deref(), Some(""));
         for (path, folder) in
             [("/ab", "/a"), ("/a", "/a/b"), ("a", "/a"), ("/a", "a"), ("/b/a", "/a"), (".", "x")]
         {

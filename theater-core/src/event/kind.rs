@@ -137,6 +137,24 @@ kinds! {
     STORE_LIST_ALL_CONTENT = 116, "theater:simple/store/list-all-content";
     /// `store.calculate-total-size`, its outcome.
     STORE_CALCULATE_TOTAL_SIZE = 117, "theater:simple/store/calculate-total-size";
+    /// `filesystem.read-file`, its outcome.
+    READ_FILE = 120, "theater:simple/filesystem/read-file";
+    /// `filesystem.write-file`, its call or its outcome.
+    WRITE_FILE = 121, "theater:simple/filesystem/write-file";
+    /// `filesystem.list-files`, its outcome.
+    LIST_FILES = 122, "theater:simple/filesystem/list-files";
+    /// `filesystem.delete-file`, its call or its outcome.
+    DELETE_FILE = 123, "theater:simple/filesystem/delete-file";
+    /// `filesystem.create-dir`, its call or its outcome.
+    CREATE_DIR = 124, "theater:simple/filesystem/create-dir";
+    /// `filesystem.delete-dir`, its call or its outcome.
+    DELETE_DIR = 125, "theater:simple/filesystem/delete-dir";
+    /// `filesystem.path-exists`, its outcome.
+    PATH_EXISTS = 126, "theater:simple/filesystem/path-exists";
+    /// `filesystem.execute-command`, its call or its outcome.
+    EXECUTE_COMMAND = 127, "theater:simple/filesystem/execute-command";
+    /// `filesystem.execute-nix-command`, its call or its outcome.
+    EXECUTE_NIX_COMMAND = 128, "theater:simple/filesystem/execute-nix-command";
 }
 
 impl EventKind {

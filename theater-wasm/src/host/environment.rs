@@ -1,12 +1,12 @@
 //! `theater:simple/environment`: the variables that the manifest names, and no sign of any other.
 
 use theater_core::{EventKind, capability::EnvironmentGrant};
+use wasmtime::component::Linker;
 
 use super::bindings::theater::simple::environment;
 use super::record::subject;
 use super::services::{Refusal, Services};
 use crate::store::ActorStore;
-use wasmtime::component::Linker;
 
 /// The interface, as imports name it.
 pub(crate) const INTERFACE: &str = "theater:simple/environment";

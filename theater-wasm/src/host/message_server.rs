@@ -3,6 +3,7 @@
 
 use theater_core::event::payload::{HostCall, decode, encode};
 use theater_core::{ActorError, ActorId, Bytes, EventKind};
+use wasmtime::component::Linker;
 
 use super::bindings::theater::simple::message_server_host;
 use super::record::Answer;
@@ -10,7 +11,6 @@ use super::to_guest;
 use crate::runtime::Messenger;
 use crate::script::{Scripted, UNKNOWN};
 use crate::store::ActorStore;
-use wasmtime::component::Linker;
 
 /// The interface, as imports name it.
 pub(crate) const INTERFACE: &str = "theater:simple/message-server-host";

@@ -5,12 +5,12 @@ use std::sync::PoisonError;
 
 use theater_core::capability::RandomGrant;
 use theater_core::{Bytes, EventKind};
+use wasmtime::component::Linker;
 
 use super::bindings::theater::simple::random;
 use super::record::subject;
 use super::services::{Refusal, Services};
 use crate::store::ActorStore;
-use wasmtime::component::Linker;
 
 /// The interface, as imports name it.
 pub(crate) const INTERFACE: &str = "theater:simple/random";

@@ -86,8 +86,16 @@ as_cbor!(Vec<String>, Vec<(String, String)>);
 /// What a guest gave, as a record names it: cut where it is longer than anything that is valid.
 pub(super) fn subject(parts: &[&str]) -> String {
     const LONGEST: usize = 300;
-    let part = |text: &&str| text.chars().take(LONGEST).flat_map(char::escape_debug).collect::<String>();
-    parts.iter().map(part).collect::<Vec<_>>().join(" ")
+    parts.iter().map(|text| cut(text, LONGEST)).collect::<Vec<_>>().join(" ")
+}
+
+/// The same for a path, of which longer ones are valid.
+pub(super) fn path_subject(path: &str) -> String {
+    cut(path, crate::folder::LONGEST_PATH)
+}
+
+fn cut(text: &str, longest: usize) -> String {
+    text.chars().take(longest).flat_map(char::escape_debug).collect()
 }
 
 impl ActorStore {

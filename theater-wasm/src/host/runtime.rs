@@ -4,11 +4,11 @@ use theater_core::event::payload::{HostCall, decode, encode};
 use theater_core::{
     ActorError, Authority, Bytes, ChainEvent, EventDraft, EventKind, EventRange, ExitReason, LimitError,
 };
+use wasmtime::component::Linker;
 
 use super::bindings::theater::simple::{runtime, types};
 use super::to_guest;
 use crate::store::ActorStore;
-use wasmtime::component::Linker;
 
 /// The interface, as imports name it.
 pub(crate) const INTERFACE: &str = "theater:simple/runtime";

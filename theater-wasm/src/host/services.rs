@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use theater_core::capability::{EnvironmentGrant, Grant, RandomGrant, TimingGrant};
 use theater_core::content::InvalidName;
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::random::Generator;
 use crate::content::{ContentError, ContentStore};
+use crate::folder::{FileError, Folder, FolderError, Folders, InvalidPath, NotDone, Place};
 
 /// Nanoseconds since the Unix epoch.
 type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -20,6 +22,7 @@ pub(crate) struct Provider {
     pub(crate) clock: Clock,
     pub(crate) environment: Arc<BTreeMap<String, String>>,
     pub(crate) contents: Arc<dyn ContentStore>,
+    pub(crate) folders: Arc<Folders>,
 }
 
 /// Everything for one life of one actor.
@@ -28,8 +31,11 @@ pub(crate) struct Services {
     pub(super) timing: Option<TimingGrant>,
     pub(super) environment: Option<EnvironmentGrant>,
     pub(super) random: Option<(RandomGrant, Generator)>,
+    pub(super) folder: Option<Arc<Folder>>,
     /// Bytes of one content.
     pub(super) content_limit: u64,
+    /// How long one call may take that works with files.
+    pub(super) host_deadline: Duration,
     /// Cancelled when the actor is asked to end.
     pub(super) stop: CancellationToken,
 }
@@ -43,11 +49,12 @@ impl std::fmt::Debug for Services {
 
 impl Services {
     /// What an actor with this manifest gets; `None` if it asks for nothing of it. `life` is what makes its seeded values its
-    /// own: places from the root down to it, and the number of the life.
+    /// own: places from the root down to it, and the number of the life. `place` says where its files are.
     pub(crate) fn new(
         manifest: &Manifest,
         provider: &Provider,
         stop: CancellationToken,
+        place: impl FnOnce() -> Option<Place>,
         life: impl FnOnce() -> Vec<u64>,
     ) -> Option<Arc<Self>> {
         let mut services = Self {
@@ -55,11 +62,13 @@ impl Services {
             timing: None,
             environment: None,
             random: None,
+            folder: None,
+            host_deadline: manifest.limits.host_deadline,
             content_limit: manifest.limits.message,
             stop,
         };
         let mut needed = manifest.has_handler(HandlerKind::Store);
-        let mut life = Some(life);
+        let (mut life, mut place) = (Some(life), Some(place));
         for handler in &manifest.handlers {
             match &handler.grant {
                 Grant::Timing(grant) => services.timing = Some(*grant),
@@ -70,6 +79,11 @@ impl Services {
                         _ => Generator::System,
                     };
                     services.random = Some((*grant, generator));
+                }
+                Grant::Filesystem(_) => {
+                    let place = place.take().and_then(|place| place());
+                    let folder = |place| Arc::new(Folder::new(Arc::clone(&provider.folders), place));
+                    services.folder = place.map(folder);
                 }
                 _ => continue,
             }
@@ -111,6 +125,19 @@ pub(crate) enum Refusal {
     Content(#[from] ContentError),
     #[error(transparent)]
     Limit(#[from] LimitError),
+    #[error(transparent)]
+    Path(#[from] InvalidPath),
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error(transparent)]
+    File(#[from] FileError),
+    #[error(transparent)]
+    NotDone(#[from] NotDone),
+    #[error(
+        "handler `filesystem` runs no programs; where a runtime has it, add `[[handlers]]` with `type = \"process\"` and the \
+         program in `allowed_programs` to the manifest, and use theater:simple/process"
+    )]
+    NoPrograms,
     #[error("the list takes {size} bytes, more than limits.message allows, which is {limit}")]
     LongList { size: u64, limit: u64 },
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use theater_core::content::{InvalidName, Label, StoreId};
 use theater_core::event::ContentDigest;
 use theater_core::{Bytes, EventKind, LimitError};
+use wasmtime::component::Linker;
 
 use super::bindings::theater::simple::store::{self, ContentRef};
 use super::record::subject;
 use super::services::{Refusal, Services};
 use crate::content::{ContentError, ContentStore};
 use crate::store::ActorStore;
-use wasmtime::component::Linker;
 
 /// The interface, as imports name it.
 pub(crate) const INTERFACE: &str = "theater:simple/store";

@@ -5,12 +5,12 @@ use theater_core::{Bytes, ChainEvent, EventKind};
 use theater_supervisor::{
     SupervisorCall, SupervisorError, SupervisorEvent, SupervisorHost, SupervisorOutcome,
 };
+use wasmtime::component::Linker;
 
 use super::bindings::theater::simple::{supervisor, types};
 use super::to_guest;
 use crate::script::{Scripted, UNKNOWN};
 use crate::store::ActorStore;
-use wasmtime::component::Linker;
 
 /// The interface, as imports name it.
 pub(crate) const INTERFACE: &str = "theater:simple/supervisor";

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use theater_core::EventKind;
+use wasmtime::component::Linker;
 
 use super::bindings::theater::simple::timing;
 use super::record::subject;
 use super::services::{Refusal, Services};
 use crate::store::ActorStore;
-use wasmtime::component::Linker;
 
 /// The interface, as imports name it.
 pub(crate) const INTERFACE: &str = "theater:simple/timing";

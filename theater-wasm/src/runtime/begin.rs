@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::entry::{Core, Entry, Inboxes, Phase, Roots, Start, lock};
 use super::life::{Driver, Life, LifeControl, NO_CALL};
 use super::{Inner, LifecycleKind};
+use crate::folder::Place;
 use crate::host::services::Services;
 
 type Started = oneshot::Sender<Result<(), ExitReason>>;
@@ -28,9 +29,13 @@ impl Inner {
         let control = LifeControl::new();
         let (incarnation, revived, inboxes) = self.take_over(entry, &control)?;
         let supervisor = self.start_supervisor(entry, &control);
-        let services = Services::new(&entry.manifest, &self.provider, control.stop_token(), || {
-            entry.places().into_iter().chain([incarnation.0]).collect()
-        });
+        let services = Services::new(
+            &entry.manifest,
+            &self.provider,
+            control.stop_token(),
+            || Place::of(entry.id, &entry.manifest, entry.above().map(|above| &*above.manifest)),
+            || entry.places().into_iter().chain([incarnation.0]).collect(),
+        );
         let life = Life {
             inner: Arc::clone(self),
             entry: Arc::clone(entry),

@@ -6,6 +6,7 @@ use theater_core::event::payload::Sources;
 use theater_core::{ActorError, ChildSpec, LoadedManifest, Manifest, ManifestRef, StartFrom};
 
 use super::{Inner, WasmRuntime, spawn};
+use crate::folder::Place;
 
 /// One actor of a tree that was checked.
 #[derive(Debug, Clone)]
@@ -25,7 +26,8 @@ pub struct CheckedActor {
 
 impl WasmRuntime {
     /// Checks what a manifest declares, down to the last component, without starting anything: manifests, the rules
-    /// about them, handlers, components with their imports and exports, initial states and snapshots.
+    /// about them, handlers and the folders that they name, components with their imports and exports, initial states and
+    /// snapshots.
     ///
     /// Every actor of the declared tree is checked, parents before children, also if others could not be started.
     ///
@@ -35,15 +37,16 @@ impl WasmRuntime {
         let manifest = manifest.into();
         let loaded = theater_core::load(&*self.inner.source, &manifest).await?;
         let mut checked = Vec::new();
-        let mut waiting = vec![(Vec::new(), None, loaded)];
-        while let Some((path, child_spec, loaded)) = waiting.pop() {
+        let mut waiting = vec![(Vec::new(), None, loaded, Vec::new())];
+        while let Some((path, child_spec, loaded, above)) = waiting.pop() {
+            let family = [&[Arc::clone(&loaded.manifest)], &above[..]].concat();
             // The stack gives the last back first.
             for child in loaded.children.iter().rev() {
                 let path = [&path[..], &[Arc::clone(&child.id)]].concat();
-                waiting.push((path, Some(child.child_spec), child.manifest.clone()));
+                waiting.push((path, Some(child.child_spec), child.manifest.clone(), family.clone()));
             }
             let manifest = Arc::clone(&loaded.manifest);
-            let (sources, problem) = self.inner.check_one(loaded).await;
+            let (sources, problem) = self.inner.check_one(loaded, &above).await;
             checked.push(CheckedActor { path, manifest, child_spec, sources, problem });
         }
         Ok(checked)
@@ -51,10 +54,17 @@ impl WasmRuntime {
 }
 
 impl Inner {
-    async fn check_one(&self, loaded: LoadedManifest) -> (Option<Sources>, Option<ActorError>) {
+    /// `above` are the manifests above it, the nearest first.
+    async fn check_one(
+        &self,
+        loaded: LoadedManifest,
+        above: &[Arc<Manifest>],
+    ) -> (Option<Sources>, Option<ActorError>) {
         match self.resolve(loaded).await {
             Ok(resolved) => {
-                let problem = spawn::first_start(&resolved, StartFrom::Init(None)).err();
+                let folder = Place::given(resolved.manifest(), above.iter().map(|manifest| &**manifest));
+                let problem = self.check_folder(&resolved.loaded, folder).await.err().map(ActorError::from);
+                let problem = problem.or_else(|| spawn::first_start(&resolved, StartFrom::Init(None)).err());
                 (Some(resolved.sources), problem)
             }
             Err(problem) => (None, Some(problem)),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use super::{Inner, WasmRuntime, system_clock};
 use crate::component::ComponentCache;
 use crate::content::{ContentStore, MemoryContents};
 use crate::engine::{ActorEngine, EngineConfig, EngineError};
+use crate::folder::Folders;
 use crate::host::services::Provider;
 
 /// The settings of a runtime that are not an actor's own.
@@ -36,6 +38,9 @@ pub struct RuntimeConfig {
     pub clock: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// Ids for new actors. Default: UUID version 7 from the clock and the system's randomness.
     pub ids: Arc<dyn Fn() -> ActorId + Send + Sync>,
+    /// Calls of actors that are at work with files at a time, each on a thread of its own; others wait their turn, and nobody
+    /// else for them. Default 16.
+    pub file_calls: usize,
     /// The environment variables that actors may be given. Default: the process's own, as they are when the settings are made.
     pub environment: Arc<BTreeMap<String, String>>,
     /// 32 bytes that make a chain's id unique. Default: the system's randomness.
@@ -50,6 +55,7 @@ impl fmt::Debug for RuntimeConfig {
             .field("max_depth", &self.max_depth)
             .field("retained_children", &self.retained_children)
             .field("watch_capacity", &self.watch_capacity)
+            .field("file_calls", &self.file_calls)
             .finish_non_exhaustive()
     }
 }
@@ -62,6 +68,7 @@ impl Default for RuntimeConfig {
             max_depth: 64,
             retained_children: 1_000,
             watch_capacity: 4_096,
+            file_calls: 16,
             clock: Arc::new(system_clock),
             environment: Arc::new(process_environment()),
             ids: Arc::new(|| ActorId::from_parts(system_clock() / 1_000_000, random())),
@@ -99,13 +106,21 @@ pub struct RuntimeBuilder {
     source: Arc<dyn ManifestSource>,
     store: Option<Arc<dyn ChainStore>>,
     contents: Option<Arc<dyn ContentStore>>,
+    folders: Option<PathBuf>,
     engine: Option<ActorEngine>,
     config: RuntimeConfig,
 }
 
 impl RuntimeBuilder {
     pub(super) fn new(source: Arc<dyn ManifestSource>) -> Self {
-        Self { source, store: None, contents: None, engine: None, config: RuntimeConfig::default() }
+        Self {
+            source,
+            store: None,
+            contents: None,
+            folders: None,
+            engine: None,
+            config: RuntimeConfig::default(),
+        }
     }
 
     /// Keeps chains in this store. Default: in memory.
@@ -120,6 +135,18 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn content_store(mut self, contents: Arc<dyn ContentStore>) -> Self {
         self.contents = Some(contents);
+        self
+    }
+
+    /// Makes the folders here that actors get for themselves, each under the actor's id: `new_dir` of the handler
+    /// `filesystem`. A folder stays across lives, and across ends of the process where its actor is brought back. It is
+    /// removed when the record of its actor goes, which has ended for good then; what a process left of actors that are
+    /// not brought back goes in [`WasmRuntime::revive`]. One process at a time may use a folder.
+    ///
+    /// Default: a temporary folder, which goes with the runtime.
+    #[must_use]
+    pub fn folders(mut self, path: impl Into<PathBuf>) -> Self {
+        self.folders = Some(path.into());
         self
     }
 
@@ -152,6 +179,7 @@ impl RuntimeBuilder {
             clock: Arc::clone(&self.config.clock),
             environment: Arc::clone(&self.config.environment),
             contents: self.contents.unwrap_or_else(|| Arc::new(MemoryContents::default())),
+            folders: Arc::new(Folders::new(self.folders, self.config.file_calls)),
         };
         Ok(WasmRuntime {
             inner: Arc::new_cyclic(|this| Inner {

@@ -310,13 +310,14 @@ impl Entry {
     /// Its place among its siblings, after those of all above it.
     pub(super) fn places(&self) -> Vec<u64> {
         let mut places = vec![self.place];
-        let mut above = self.parent.as_ref();
-        while let Some(entry) = above {
-            places.push(entry.place);
-            above = entry.parent.as_ref();
-        }
+        places.extend(self.above().map(|above| above.place));
         places.reverse();
         places
+    }
+
+    /// The actors above it, the nearest first.
+    pub(super) fn above(&self) -> impl Iterator<Item = &Arc<Self>> {
+        std::iter::successors(self.parent.as_ref(), |entry| entry.parent.as_ref())
     }
 
     pub(super) fn parent_id(&self) -> Option<ActorId> {

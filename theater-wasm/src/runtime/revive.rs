@@ -1,6 +1,6 @@
 //! Bringing back what ran when the runtime that wrote the store ended: read, verify, run again what has to be, and only then start.
 
-mod plan;
+pub(super) mod plan;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use theater_chain::{ChainError, ReadError};
 use theater_core::event::payload::{Exited, Snapshot, encode};
 use theater_core::{
     ActorError, ActorId, ActorInfo, ActorRuntime, Bound, ChainId, EventKind, ExitReason, Incarnation,
-    LoadedManifest, ManifestRef, SpawnRequest, Strategy,
+    LoadedManifest, Manifest, ManifestRef, SpawnRequest, Strategy,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -22,6 +22,7 @@ use super::past::{Accepted, Past, PastError};
 use super::rerun::{RerunError, Subject};
 use super::spawn::{Resolved, Unregister};
 use super::{Inner, WasmRuntime};
+use crate::folder;
 use crate::script::{History, Script};
 pub(super) use plan::history;
 use plan::{Plan, Planned};
@@ -209,7 +210,11 @@ impl WasmRuntime {
     /// See [`ReviveError`].
     pub async fn revive(&self, manifest: impl Into<ManifestRef>) -> Result<Option<Revived>, ReviveError> {
         let manifest = manifest.into();
-        let Some(plan) = plan::plan(&self.inner, &manifest).await? else { return Ok(None) };
+        let plan = plan::plan(&self.inner, &manifest).await?;
+        let coming =
+            plan.iter().flat_map(|plan| &plan.actors).map(|planned| planned.past.genesis.actor).collect();
+        self.inner.sweep_folders(&manifest, &coming).await?;
+        let Some(plan) = plan else { return Ok(None) };
         let root = plan.root;
         let mut revival = self.inner.prepare(plan, &manifest).await?;
         let pasts: Vec<_> = revival.prepared.iter().map(|(actor, it)| (*actor, &it.past)).collect();
@@ -284,6 +289,7 @@ impl Inner {
         revival.declared.extend(plan.finished.drain(..).map(|finished| (finished, None)));
         let mut manifests: HashMap<ActorId, LoadedManifest> = HashMap::new();
         let mut bounds: HashMap<ActorId, Bound> = HashMap::new();
+        let mut families: HashMap<ActorId, Vec<Arc<Manifest>>> = HashMap::new();
         for planned in std::mem::take(&mut plan.actors) {
             let id = planned.past.genesis.actor;
             let parent = planned.past.genesis.parent.as_ref().map(|parent| parent.actor);
@@ -302,6 +308,12 @@ impl Inner {
             bounds.insert(id, bound);
             manifests.insert(id, loaded.clone());
             let resolved = self.resolve(loaded).await.map_err(fail)?;
+            let mut family = parent.and_then(|parent| families.get(&parent)).cloned().unwrap_or_default();
+            let folder = folder::Place::given(resolved.manifest(), family.iter().map(|manifest| &**manifest));
+            let found = self.check_folder(&resolved.loaded, folder).await;
+            found.map_err(|error| fail(error.into()))?;
+            family.insert(0, Arc::clone(&resolved.loaded.manifest));
+            families.insert(id, family);
             let counts = planned.counts;
             let prepared = self.prepare_one(planned, resolved, &plan.history).await?;
             revival.actors.push(RevivedActor::new(&prepared, parent));

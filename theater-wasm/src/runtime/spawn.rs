@@ -16,10 +16,11 @@ use super::chain::ChainLog;
 use super::entry::{Entry, EntryParts, Phase, Start, lock};
 use super::life::LifeControl;
 use crate::component::PreparedComponent;
+use crate::folder::Place;
 use crate::host;
 
 /// What an actor is among its siblings.
-struct Place {
+struct Child {
     manifest: String,
     child_id: Option<Arc<str>>,
     child_spec: ChildSpec,
@@ -67,6 +68,8 @@ impl Inner {
         let loaded = theater_core::load(&*self.source, &request.manifest).await?;
         let bound = parent.as_ref().map_or(&Bound::NONE, |parent| &parent.bound).admit_tree(&loaded)?;
         let resolved = self.resolve(loaded).await?;
+        let folder = given_folder(resolved.manifest(), parent.as_ref());
+        self.check_folder(&resolved.loaded, folder).await?;
         let child_spec = request.child_spec.unwrap_or_else(|| resolved.loaded.manifest.spawned_spec());
         if let Some(parent) = &parent {
             check_significant(&parent.manifest, &resolved.loaded, child_spec)?;
@@ -77,7 +80,7 @@ impl Inner {
         let entry = self.create(
             parent,
             resolved,
-            Place { manifest: request.manifest.as_str().to_owned(), child_id, child_spec, bound },
+            Child { manifest: request.manifest.as_str().to_owned(), child_id, child_spec, bound },
             first.clone(),
         )?;
         let guard = Unregister::new(self, &entry);
@@ -213,7 +216,7 @@ impl Inner {
         &self,
         parent: Option<Arc<Entry>>,
         resolved: Resolved,
-        as_child: Place,
+        as_child: Child,
         first: Start,
     ) -> Result<Arc<Entry>, ActorError> {
         self.check_room(parent.as_ref())?;
@@ -266,6 +269,7 @@ impl Inner {
         let mut below = vec![Arc::clone(entry)];
         while let Some(next) = below.pop() {
             self.close_channels(&next);
+            self.forget_folder(&next);
             self.names.free(next.manifest.register.as_ref(), next.id);
             self.registry.remove(&next.id);
             next.exits.close();
@@ -372,6 +376,12 @@ fn check_handlers(loaded: &LoadedManifest) -> Result<(), ManifestError> {
             Err(ManifestError::new(&*loaded.origin, kind).at_line(handler.line))
         }
     }
+}
+
+/// The existing folder that a manifest names, below that of its parent.
+fn given_folder(manifest: &Manifest, parent: Option<&Arc<Entry>>) -> Option<Place> {
+    let above = std::iter::successors(parent, |entry| entry.parent.as_ref());
+    Place::given(manifest, above.map(|entry| &*entry.manifest))
 }
 
 /// A significant child must be able to end its supervisor. For declared children this is known before anything starts;

@@ -154,7 +154,7 @@ fn every_function_of_the_interfaces_is_imported_by_a_component_that_starts() {
     let engine = crate::support::engine();
     let mut imported = std::collections::BTreeSet::new();
     // Other tests start them.
-    for guest in ["worker", "chatter", "supervisor", "scripted"] {
+    for guest in ["worker", "chatter", "supervisor", "scripted", "files", "fetcher"] {
         let path = crate::support::components().join(format!("{guest}.wasm"));
         let component =
             wasmtime::component::Component::new(engine.wasmtime(), std::fs::read(path).unwrap()).unwrap();
@@ -168,7 +168,7 @@ fn every_function_of_the_interfaces_is_imported_by_a_component_that_starts() {
         }
     }
     let mut declared = 0;
-    for file in ["runtime.wit", "supervisor.wit", "message-server.wit"] {
+    for file in ["runtime.wit", "supervisor.wit", "message-server.wit", "filesystem.wit", "http.wit"] {
         let text = std::fs::read_to_string(format!("{}/../wit/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
         let mut interface = "";
         for line in text.lines().map(str::trim) {
@@ -185,7 +185,7 @@ fn every_function_of_the_interfaces_is_imported_by_a_component_that_starts() {
             declared += 1;
         }
     }
-    assert_eq!(declared, 3 + 7 + 8);
+    assert_eq!(declared, 3 + 7 + 8 + 9 + 1);
 }
 
 #[test]

@@ -24,7 +24,8 @@ pub(crate) fn toolbox(handlers: &str) -> String {
 pub(crate) fn source(manifests: &[(&str, &str)]) -> MapSource {
     let file = |name: &str| std::fs::read(components().join(name)).expect("a component that is checked in");
     let mut source = MapSource::new();
-    for name in ["toolbox.wasm", "supervisor.wasm", "worker.wasm", "bare.wasm"] {
+    for name in ["toolbox.wasm", "supervisor.wasm", "worker.wasm", "bare.wasm", "files.wasm", "fetcher.wasm"]
+    {
         source = source.with(name, file(name));
     }
     for (name, manifest) in manifests {

@@ -11,6 +11,7 @@ mod digests;
 mod documents;
 mod groups;
 mod host_environment;
+mod host_filesystem;
 mod host_random;
 mod host_replay;
 mod host_store;

@@ -20,6 +20,9 @@ use crate::output::{self, json_line};
 /// The folder of what actors store, in the data folder. It is made when the first of them does.
 const CONTENTS: &str = "contents";
 
+/// The folders that actors get for themselves, in the data folder. It is made with the first of them.
+const FOLDERS: &str = "folders";
+
 /// Refuses what would have no effect.
 pub(super) fn check(args: &RunArgs) -> Result<(), Failure> {
     let without_effect = match (args.data.is_some(), args.durability.is_some()) {
@@ -59,6 +62,7 @@ pub(super) async fn store(app: &App, args: &RunArgs) -> Result<OpenStore, Failur
 pub(super) fn runtime(app: &App, args: &RunArgs, data: &OpenStore) -> Result<WasmRuntime, Failure> {
     let mut builder = WasmRuntime::builder(app.source().or_exit(Exit::NotStarted)?).chain_store(data.store());
     if let Some(folder) = data.folder() {
+        builder = builder.folders(folder.join(FOLDERS));
         let folder = folder.join(CONTENTS);
         let contents = FileContents::open(&folder, DEFAULT_CONTENT_LIMIT)
             .with_context(|| format!("could not read the stored contents in {}", folder.display()))

@@ -124,6 +124,28 @@ pub(in crate::runtime) async fn history(inner: &Inner) -> Result<History, Revive
     Ok(History { reader, chains })
 }
 
+/// What is above an actor.
+pub(in crate::runtime) enum Above {
+    Parent(ActorId),
+    /// Nobody: it is a root, started from this manifest.
+    Manifest(String),
+}
+
+/// What each chain says to be above its actor.
+pub(in crate::runtime) async fn parents(inner: &Inner) -> Result<HashMap<ActorId, Above>, ReviveError> {
+    let mut parents = HashMap::new();
+    for chain in inner.store.chains().await? {
+        let Some(genesis) = genesis(&*inner.store, chain).await? else { continue };
+        let above = match (genesis.parent, genesis.placement) {
+            (Some(parent), _) => Above::Parent(parent.actor),
+            (None, Some(placement)) => Above::Manifest(placement.manifest),
+            (None, None) => continue,
+        };
+        parents.insert(genesis.actor, above);
+    }
+    Ok(parents)
+}
+
 /// What a chain begins with. One that was put there by others need not be an actor's.
 async fn genesis(reader: &dyn ChainReader, chain: ChainId) -> Result<Option<Genesis>, ReviveError> {
     let first = reader.read(chain, EventRange { from: 0, limit: 1 }).await?;

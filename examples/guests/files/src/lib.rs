@@ -1,0 +1,85 @@
+//! Calls the host functions of filesystem that a message names.
+//!
+//! A message has one call per line, its words separated by tabs: function, path, further arguments. In a word, `\0` is the zero
+//! character. The answer has one line per call: what came back, or `error: ` and why not. The state is the last answer, so that a
+//! state that differs shows that an answer did.
+
+use exports::theater::simple::actor::Guest as Actor;
+use exports::theater::simple::message_server_client::Guest as MessageServerClient;
+use guest_kit as _;
+use theater::simple::filesystem;
+
+wit_bindgen::generate!({
+    inline: "
+        package example:files;
+
+        world files {
+            include theater:simple/messenger;
+            import theater:simple/filesystem;
+        }
+    ",
+    path: "../../../wit",
+    generate_all,
+});
+
+struct Files;
+
+export!(Files);
+
+type State = Option<Vec<u8>>;
+
+impl Actor for Files {
+    fn init(state: State, _: (String,)) -> Result<(State,), String> {
+        Ok((state,))
+    }
+}
+
+impl MessageServerClient for Files {
+    fn handle_send(_: State, (message,): (Vec<u8>,)) -> Result<(State,), String> {
+        Ok((Some(answer(&message)?),))
+    }
+
+    fn handle_request(
+        _: State,
+        (_, message): (String, Vec<u8>),
+    ) -> Result<(State, (Option<Vec<u8>>,)), String> {
+        let answer = answer(&message)?;
+        Ok((Some(answer.clone()), (Some(answer),)))
+    }
+
+    guest_kit::refuse_channels!();
+}
+
+fn answer(message: &[u8]) -> Result<Vec<u8>, String> {
+    let text = str::from_utf8(message).map_err(|_| "not text")?;
+    let answers: Vec<_> = text
+        .split('\n')
+        .map(|line| call(line).unwrap_or_else(|error| format!("error: {error}")))
+        .collect();
+    Ok(answers.join("\n").into_bytes())
+}
+
+fn call(line: &str) -> Result<String, String> {
+    let words: Vec<_> = line.split('\t').map(|word| word.replace("\\0", "\0")).collect();
+    let word = |index: usize| words.get(index).map(String::as_str).unwrap_or_default();
+    let (path, argument) = (word(1), word(2));
+    let done = |result: Result<(), String>| result.map(|()| "ok".to_owned());
+    let ran = |result: Result<_, String>| result.map(|_| "ran".to_owned());
+    match word(0) {
+        "read" => filesystem::read_file(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+        "write" => done(filesystem::write_file(path, argument)),
+        // So many bytes.
+        "fill" => {
+            let size = argument.parse().map_err(|_| format!("not a number: {argument}"))?;
+            done(filesystem::write_file(path, &"x".repeat(size)))
+        }
+        "list" => filesystem::list_files(path).map(|names| names.join(",")),
+        "delete" => done(filesystem::delete_file(path)),
+        "create-dir" => done(filesystem::create_dir(path)),
+        "delete-dir" => done(filesystem::delete_dir(path)),
+        "exists" => filesystem::path_exists(path).map(|there| there.to_string()),
+        "execute" => ran(filesystem::execute_command(path, argument, &words[words.len().min(3)..])),
+        "execute-nix" => ran(filesystem::execute_nix_command(path, argument)),
+        function => Err(format!("no function {function}")),
+    }
+}
