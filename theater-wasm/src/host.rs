@@ -9,18 +9,28 @@ pub(crate) mod services;
 pub(crate) mod store;
 pub(crate) mod supervisor;
 pub(crate) mod timing;
+pub(crate) mod wasi;
 
 use theater_core::HandlerKind;
 
 /// The interfaces that are given to who asks for them, each with the handler that does.
-pub(crate) const INTERFACES: [(&str, HandlerKind); 6] = [
+pub(crate) const INTERFACES: [(&str, HandlerKind); 7] = [
     (supervisor::INTERFACE, HandlerKind::Supervisor),
     (message_server::INTERFACE, HandlerKind::MessageServer),
     (timing::INTERFACE, HandlerKind::Timing),
     (random::INTERFACE, HandlerKind::Random),
     (environment::INTERFACE, HandlerKind::Environment),
     (store::INTERFACE, HandlerKind::Store),
+    (wasi::INTERFACES, HandlerKind::Wasi),
 ];
+
+/// The handler that gives what a component imports under this name.
+pub(crate) fn handler_of(import: &str) -> Option<HandlerKind> {
+    if wasi::provides(import) {
+        return Some(HandlerKind::Wasi);
+    }
+    INTERFACES.iter().find(|(interface, _)| *interface == import).map(|(_, kind)| *kind)
+}
 
 /// Whether this runtime provides a kind of handler.
 pub(crate) fn provides(kind: HandlerKind) -> bool {

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use theater_core::capability::{EnvironmentGrant, Grant, RandomGrant, TimingGrant};
+use theater_core::capability::{EnvironmentGrant, Grant, RandomGrant, TimingGrant, WasiGrant};
 use theater_core::content::InvalidName;
 use theater_core::{HandlerKind, LimitError, Manifest};
 use tokio_util::sync::CancellationToken;
 
 use super::random::Generator;
+use super::wasi::Monotonic;
 use crate::content::{ContentError, ContentStore};
 
 /// Nanoseconds since the Unix epoch.
@@ -28,6 +29,7 @@ pub(crate) struct Services {
     pub(super) timing: Option<TimingGrant>,
     pub(super) environment: Option<EnvironmentGrant>,
     pub(super) random: Option<(RandomGrant, Generator)>,
+    pub(super) wasi: Option<(WasiGrant, Monotonic)>,
     /// Bytes of one content.
     pub(super) content_limit: u64,
     /// Cancelled when the actor is asked to end.
@@ -55,6 +57,7 @@ impl Services {
             timing: None,
             environment: None,
             random: None,
+            wasi: None,
             content_limit: manifest.limits.message,
             stop,
         };
@@ -70,6 +73,9 @@ impl Services {
                         _ => Generator::System,
                     };
                     services.random = Some((*grant, generator));
+                }
+                Grant::Wasi(grant) => {
+                    services.wasi = Some((*grant, Monotonic::begin((provider.clock)())));
                 }
                 _ => continue,
             }
@@ -105,6 +111,10 @@ pub(crate) enum Refusal {
     TooHigh { max: u64, limit: u64 },
     #[error("the operating system gives no random bytes: {0}")]
     NoRandomness(getrandom::Error),
+    #[error("{asked} bytes are more than one call of wasi:random may ask for, which is {limit}")]
+    TooManyRandom { asked: u64, limit: u64 },
+    #[error("a wait was not over after {limit} ms, the longest that wasi.max_sleep_duration allows")]
+    Waited { limit: u64 },
     #[error(transparent)]
     Name(#[from] InvalidName),
     #[error(transparent)]
