@@ -15,6 +15,7 @@ pub use bound::{Bound, Refused};
 pub use excess::{Excess, ExcessKind};
 pub use grant::{
     EnvironmentGrant, FilesystemGrant, Grant, HttpClientGrant, ProcessGrant, RandomGrant, TimingGrant,
+    WasiGrant,
 };
 pub use policy::{PermissionPolicy, PermissionRule};
 pub(crate) use read::grant;

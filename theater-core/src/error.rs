@@ -351,6 +351,12 @@ pub enum LimitError {
         /// Limit in live actors.
         limit: u64,
     },
+    /// The runtime runs as many actors with large components as it may.
+    #[error("too many actors with large components: this runtime runs at most {limit} of them")]
+    LargeActors {
+        /// Limit in live actors.
+        limit: u64,
+    },
     /// The parent has as many children as it may.
     #[error("too many children: limits.children is {limit}")]
     Children {

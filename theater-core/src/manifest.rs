@@ -167,11 +167,13 @@ pub enum HandlerKind {
     HttpFramework,
     /// `theater:simple/process`.
     Process,
+    /// WASI 0.2: clocks, random numbers, and output that goes to the log.
+    Wasi,
 }
 
 impl HandlerKind {
     /// All kinds.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Runtime,
         Self::Supervisor,
         Self::MessageServer,
@@ -183,6 +185,7 @@ impl HandlerKind {
         Self::HttpClient,
         Self::HttpFramework,
         Self::Process,
+        Self::Wasi,
     ];
 
     /// The name in a manifest's `type`.
@@ -200,6 +203,7 @@ impl HandlerKind {
             Self::HttpClient => "http-client",
             Self::HttpFramework => "http-framework",
             Self::Process => "process",
+            Self::Wasi => "wasi",
         }
     }
 

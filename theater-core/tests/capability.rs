@@ -65,7 +65,8 @@ fn handler() -> impl Strategy<Value = String> {
              allowed_programs = {programs}, allowed_paths = {paths} }}"
             )
         });
-    prop_oneof![plain, timing, random, environment, filesystem, http, process]
+    let wasi = number().prop_map(|most| format!("{{ type = \"wasi\", max_sleep_duration = {most} }}"));
+    prop_oneof![plain, timing, random, environment, filesystem, http, process, wasi]
 }
 
 fn any_capabilities() -> impl Strategy<Value = Capabilities> {
@@ -166,6 +167,11 @@ fn one_step_more_than_the_parent_in_any_setting_is_refused_with_the_difference()
             "timing.min_sleep_duration 4 is less than the parent's 5",
         ),
         (
+            "{ type = \"wasi\", max_sleep_duration = 5 }",
+            "{ type = \"wasi\" }",
+            "wasi.max_sleep_duration 3600000 is more than the parent's 5",
+        ),
+        (
             "{ type = \"random\", seed = 1 }",
             "{ type = \"random\" }",
             "random.seed is missing, and the parent has one",
@@ -251,6 +257,7 @@ fn one_step_more_than_the_parent_in_any_setting_is_refused_with_the_difference()
 fn a_setting_that_cannot_be_is_refused_with_its_line_and_what_to_write() {
     for (setting, kind, expected) in [
         ("max_sleep_duration = -1", "timing", "must be a number from 0 to"),
+        ("max_sleep_duration = -1", "wasi", "must be a number from 0 to"),
         (
             "max_sleep_duration = 5\nmin_sleep_duration = 6",
             "timing",

@@ -428,7 +428,7 @@ fn every_refusal_names_the_line_and_what_would_be_right() {
             "[[handlers]]\ntype = \"telepathy\"",
             "a.toml:4: `type` = \"telepathy\": must be one of \"runtime\", \"supervisor\", \"message-server\", \
              \"store\", \"timing\", \"random\", \"environment\", \"filesystem\", \"http-client\", \
-             \"http-framework\", \"process\"",
+             \"http-framework\", \"process\", \"wasi\"",
         ),
         (
             "[[handlers]]\ntype = \"store\"\n[[handlers]]\ntype = \"store\"",

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use theater_core::{ComponentErrorKind, HandlerKind, HostLinker, LinkError};
 use theater_supervisor::{SupervisorHost, SupervisorHostConfig};
+use tokio::sync::Semaphore;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 pub(crate) use cache::ComponentCache;
@@ -14,7 +15,7 @@ pub(crate) use exports::{
     Answer, ChannelAccept, ExportIndices, Guest, NewState, WitActorError, WitErrorType,
 };
 
-use crate::engine::ActorEngine;
+use crate::engine::{ActorEngine, Compiled};
 use crate::host;
 use crate::instance::{ActorInstance, InstantiateError};
 use crate::store::ActorStore;
@@ -47,8 +48,8 @@ use crate::store::ActorStore;
 /// ```
 #[derive(Clone)]
 pub struct ActorComponent {
-    engine: ActorEngine,
     component: Component,
+    places: Option<Arc<Semaphore>>,
     linker: Linker<ActorStore>,
     supervisor: Option<SupervisorHost>,
     /// What was linked besides.
@@ -69,13 +70,14 @@ impl ActorComponent {
     /// # Errors
     /// If the bytes are not a component that this engine runs.
     pub fn new(engine: &ActorEngine, bytes: &[u8]) -> Result<Self, ComponentErrorKind> {
-        let component = Component::new(engine.wasmtime(), bytes)
+        let Compiled { component, places } = engine
+            .compile(bytes)
             .map_err(|error| ComponentErrorKind::NotAComponent { message: format!("{error:#}") })?;
-        let mut linker = Linker::new(engine.wasmtime());
+        let mut linker = Linker::new(component.engine());
         linker.allow_shadowing(true);
         host::runtime::add_to_linker(&mut linker)
             .map_err(|error| ComponentErrorKind::Rejected { message: format!("{error:#}") })?;
-        Ok(Self { engine: engine.clone(), component, linker, supervisor: None, linked: Vec::new() })
+        Ok(Self { component, places, linker, supervisor: None, linked: Vec::new() })
     }
 
     /// Gives the component the functions of a handler. What has no functions of its own is nothing.
@@ -100,6 +102,7 @@ impl ActorComponent {
             HandlerKind::Filesystem => {
                 (host::filesystem::INTERFACE, host::filesystem::add_to_linker as AddToLinker)
             }
+            HandlerKind::Wasi => (host::wasi::INTERFACES, host::wasi::add_to_linker as AddToLinker),
             _ => return Ok(()),
         };
         add(&mut self.linker).map_err(|error| LinkError::new(interface, format!("{error:#}")))?;
@@ -118,10 +121,16 @@ impl ActorComponent {
         let pre =
             self.linker.instantiate_pre(&self.component).map_err(|error| ComponentErrorKind::Rejected {
                 message: format!(
-                    "an import has another type than the WIT package theater:simple gives it: {error:#}"
+                    "an import has another type than this runtime's WIT packages give it: {error:#}"
                 ),
             })?;
-        Ok(PreparedComponent { pre, exports, checked: Arc::default(), supervisor: self.supervisor.clone() })
+        Ok(PreparedComponent {
+            pre,
+            exports,
+            checked: Arc::default(),
+            places: self.places.clone(),
+            supervisor: self.supervisor.clone(),
+        })
     }
 
     fn check_imports(&self) -> Result<(), ComponentErrorKind> {
@@ -129,9 +138,9 @@ impl ActorComponent {
             name == host::runtime::INTERFACE
                 || name == "theater:simple/types"
                 || (name == host::supervisor::INTERFACE && self.supervisor.is_some())
-                || self.linked.iter().any(|linked| host::INTERFACES.contains(&(name, *linked)))
+                || host::handler_of(name).is_some_and(|kind| self.linked.contains(&kind))
         };
-        let engine = self.engine.wasmtime();
+        let engine = self.component.engine();
         for (import, _) in self.component.component_type().imports(engine) {
             if !linked(host::interface_of(import)) {
                 return Err(ComponentErrorKind::UnknownImport {
@@ -160,11 +169,8 @@ type AddToLinker = fn(&mut Linker<ActorStore>) -> wasmtime::Result<()>;
 
 /// What to do about an import that nothing provides.
 pub(crate) fn hint(import: &str) -> String {
-    let named = |name: &str| host::INTERFACES.iter().find(|(interface, _)| *interface == name);
-    match (named(host::interface_of(import)), import.split_once('@')) {
-        (Some((_, kind)), _) => {
-            format!("add `[[handlers]]` with `type = \"{}\"` to the manifest", kind.name())
-        }
+    match (host::handler_of(host::interface_of(import)), import.split_once('@')) {
+        (Some(kind), _) => format!("add `[[handlers]]` with `type = \"{}\"` to the manifest", kind.name()),
         (None, Some((interface, version))) if interface.starts_with("theater:simple/") => {
             format!("this runtime provides theater:simple without a version and as 0.1, not as {version}")
         }
@@ -193,6 +199,7 @@ pub struct PreparedComponent {
     exports: ExportIndices,
     /// Set when the exports' types have been found to be right.
     checked: Arc<OnceLock<()>>,
+    places: Option<Arc<Semaphore>>,
     supervisor: Option<SupervisorHost>,
 }
 
@@ -212,7 +219,15 @@ impl PreparedComponent {
         if let (None, Some(host)) = (store.supervisor(), &self.supervisor) {
             store = store.with_supervisor(host.clone());
         }
-        ActorInstance::new(&self.pre, &self.exports, &self.checked, store).await
+        let place = match &self.places {
+            Some(places) => {
+                Some(Arc::clone(places).try_acquire_owned().map_err(|_| InstantiateError::NoLargeRoom)?)
+            }
+            None => None,
+        };
+        let mut instance = ActorInstance::new(&self.pre, &self.exports, &self.checked, store).await?;
+        instance.place = place;
+        Ok(instance)
     }
 
     pub(crate) fn exports(&self) -> &ExportIndices {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use tokio::sync::Semaphore;
+use wasmtime::component::Component;
+use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// How the engine is sized. All sizes are limits; memory is used only as actors use it.
 #[derive(Debug, Clone)]
@@ -16,13 +18,21 @@ pub struct EngineConfig {
     pub max_actors: u32,
     /// The largest memory that a manifest may allow, in bytes. Default 256 MiB.
     pub max_memory: u64,
+    /// Actors with large components that may live at a time. Default 32.
+    ///
+    /// A component above 4 MiB, or that needs more tables or instances than others, as those with a whole interpreter in them do, is
+    /// not held in a place of the pool: it gets its memory from the system when it starts.
+    pub max_large_actors: u32,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { max_actors: 1_000, max_memory: 256 << 20 }
+        Self { max_actors: 1_000, max_memory: 256 << 20, max_large_actors: 32 }
     }
 }
+
+/// The largest component, in bytes, that is tried in the pool first.
+const SMALL: usize = 4 << 20;
 
 /// One epoch tick: the grain at which guests are preempted and their processor time is counted.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
@@ -31,16 +41,28 @@ pub(crate) const TICK: Duration = Duration::from_millis(1);
 const SPARE_MAPS: u64 = 5_000;
 /// Memory maps of one live actor: its memory, its tables and its stack with their guards.
 const MAPS_PER_ACTOR: u64 = 6;
+/// The same of one that is not in the pool, whose components have more memories and tables.
+const MAPS_PER_LARGE_ACTOR: u64 = 12;
 
 /// An engine that runs actors: pooled instances, images copied on write, a clock that preempts.
 ///
 /// Cheap to clone. The clock's thread ends with the last clone.
 #[derive(Clone)]
 pub struct ActorEngine {
-    engine: Engine,
+    pooled: Engine,
+    large: Engine,
+    large_places: Arc<Semaphore>,
     max_actors: u32,
+    max_large_actors: u32,
     max_memory: u64,
     _ticker: Arc<Ticker>,
+}
+
+/// A compiled component, and where its instances live.
+pub(crate) struct Compiled {
+    pub(crate) component: Component,
+    /// What bounds how many there are, where the pool does not.
+    pub(crate) places: Option<Arc<Semaphore>>,
 }
 
 impl std::fmt::Debug for ActorEngine {
@@ -65,23 +87,50 @@ impl ActorEngine {
     /// # Errors
     /// If the machine does not give the address space, or is not supported.
     pub fn new(config: &EngineConfig) -> Result<Self, EngineError> {
-        let max_actors = config.max_actors.min(actors_by_memory_maps()).max(1);
+        let max_actors = config.max_actors.min(actors_by_memory_maps(config.max_large_actors)).max(1);
         let failed = |source| EngineError { max_actors, source };
-        let engine = Engine::new(&wasmtime_config(max_actors, config.max_memory)).map_err(failed)?;
-        let ticker = Ticker::start(&engine).map_err(|error| failed(wasmtime::Error::from(error)))?;
-        Ok(Self { engine, max_actors, max_memory: config.max_memory, _ticker: Arc::new(ticker) })
+        let pooled = Engine::new(&pooled(max_actors, config.max_memory)).map_err(failed)?;
+        let large = Engine::new(&on_demand()).map_err(failed)?;
+        let engines = [pooled.weak(), large.weak()];
+        let ticker = Ticker::start(engines).map_err(|error| failed(wasmtime::Error::from(error)))?;
+        let large_places = Arc::new(Semaphore::new(config.max_large_actors as usize));
+        let (max_large_actors, max_memory) = (config.max_large_actors, config.max_memory);
+        let ticker = Arc::new(ticker);
+        Ok(Self { pooled, large, large_places, max_actors, max_large_actors, max_memory, _ticker: ticker })
     }
 
-    /// The engine itself.
+    /// Compiles a component for the pool, or where it is too large for that, to be held outside of it.
+    pub(crate) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Compiled> {
+        let outside = || {
+            let component = Component::new(&self.large, bytes)?;
+            Ok(Compiled { component, places: Some(Arc::clone(&self.large_places)) })
+        };
+        if bytes.len() > SMALL {
+            return outside();
+        }
+        match Component::new(&self.pooled, bytes) {
+            Ok(component) => Ok(Compiled { component, places: None }),
+            // What is wrong with the component itself is wrong here too.
+            Err(error) => outside().map_err(|_| error),
+        }
+    }
+
+    /// The engine itself: the one that holds its instances in a pool.
     #[must_use]
     pub fn wasmtime(&self) -> &Engine {
-        &self.engine
+        &self.pooled
     }
 
     /// How many actors it runs at a time.
     #[must_use]
     pub fn max_actors(&self) -> u32 {
         self.max_actors
+    }
+
+    /// How many actors with large components it runs at a time, besides the others.
+    #[must_use]
+    pub fn max_large_actors(&self) -> u32 {
+        self.max_large_actors
     }
 
     /// The largest memory of one actor, in bytes.
@@ -91,7 +140,7 @@ impl ActorEngine {
     }
 }
 
-fn wasmtime_config(max_actors: u32, max_memory: u64) -> Config {
+fn pooled(max_actors: u32, max_memory: u64) -> Config {
     let mut pool = PoolingAllocationConfig::new();
     // A component made by the usual tools has three core instances and two tables.
     pool.total_component_instances(max_actors)
@@ -106,13 +155,29 @@ fn wasmtime_config(max_actors: u32, max_memory: u64) -> Config {
         .linear_memory_keep_resident(256 << 10)
         .table_keep_resident(16 << 10)
         .max_unused_warm_slots(256);
-    let mut config = Config::new();
+    let mut config = common();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .async_stack_size(512 << 10)
+        .max_wasm_stack(256 << 10);
+    config
+}
+
+/// For components with an interpreter, which take deep stacks.
+fn on_demand() -> Config {
+    let mut config = common();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::OnDemand)
+        .async_stack_size(4 << 20)
+        .max_wasm_stack(2 << 20);
+    config
+}
+
+fn common() -> Config {
+    let mut config = Config::new();
+    config
         .epoch_interruption(true)
         .memory_init_cow(true)
-        .async_stack_size(512 << 10)
-        .max_wasm_stack(256 << 10)
         // Explicit, because another crate may turn the feature on: it makes every call several times as dear.
         .concurrency_support(false)
         // What a guest computes must not depend on the machine, or a recorded life could not be run again.
@@ -121,31 +186,36 @@ fn wasmtime_config(max_actors: u32, max_memory: u64) -> Config {
     config
 }
 
-/// At the limit of memory maps the whole process breaks, not just one spawn, so the pool stays below it.
-fn actors_by_memory_maps() -> u32 {
+/// At the limit of memory maps the whole process breaks, not just one spawn, so the pool stays below it, and leaves room for the
+/// actors beside it.
+fn actors_by_memory_maps(large: u32) -> u32 {
     let maps = std::fs::read_to_string("/proc/sys/vm/max_map_count")
         .ok()
         .and_then(|text| text.trim().parse::<u64>().ok());
     match maps {
-        Some(maps) => u32::try_from(maps.saturating_sub(SPARE_MAPS) / MAPS_PER_ACTOR).unwrap_or(u32::MAX),
+        Some(maps) => {
+            let taken = SPARE_MAPS + u64::from(large) * MAPS_PER_LARGE_ACTOR;
+            u32::try_from(maps.saturating_sub(taken) / MAPS_PER_ACTOR).unwrap_or(u32::MAX)
+        }
         None => u32::MAX,
     }
 }
 
-/// The thread that advances the engine's epoch.
+/// The thread that advances the engines' epochs.
 struct Ticker {
     stop: std::sync::mpsc::Sender<()>,
 }
 
 impl Ticker {
-    fn start(engine: &Engine) -> std::io::Result<Self> {
-        let weak = engine.weak();
+    fn start(engines: [EngineWeak; 2]) -> std::io::Result<Self> {
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
         std::thread::Builder::new().name("theater-epoch".to_owned()).spawn(move || {
             while let Err(std::sync::mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(TICK) {
-                match weak.upgrade() {
-                    Some(engine) => engine.increment_epoch(),
-                    None => return,
+                for engine in &engines {
+                    match engine.upgrade() {
+                        Some(engine) => engine.increment_epoch(),
+                        None => return,
+                    }
                 }
             }
         })?;

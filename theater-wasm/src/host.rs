@@ -10,6 +10,7 @@ pub(crate) mod services;
 pub(crate) mod store;
 pub(crate) mod supervisor;
 pub(crate) mod timing;
+pub(crate) mod wasi;
 
 use theater_core::HandlerKind;
 use wasmtime::component::{HasSelf, Linker, LinkerInstance};
@@ -17,7 +18,7 @@ use wasmtime::component::{HasSelf, Linker, LinkerInstance};
 use crate::store::ActorStore;
 
 /// The interfaces that are given to who asks for them, each with the handler that does.
-pub(crate) const INTERFACES: [(&str, HandlerKind); 7] = [
+pub(crate) const INTERFACES: [(&str, HandlerKind); 8] = [
     (supervisor::INTERFACE, HandlerKind::Supervisor),
     (message_server::INTERFACE, HandlerKind::MessageServer),
     (timing::INTERFACE, HandlerKind::Timing),
@@ -25,6 +26,7 @@ pub(crate) const INTERFACES: [(&str, HandlerKind); 7] = [
     (environment::INTERFACE, HandlerKind::Environment),
     (store::INTERFACE, HandlerKind::Store),
     (filesystem::INTERFACE, HandlerKind::Filesystem),
+    (wasi::INTERFACES, HandlerKind::Wasi),
 ];
 
 /// The version under which the WIT package was published. Who depends on the published package imports its interfaces with a version, and
@@ -50,6 +52,14 @@ pub(crate) fn interface_of(name: &str) -> &str {
         Some((interface, patch)) if patch.parse::<u64>().is_ok() => interface,
         _ => name,
     }
+}
+
+/// The handler that gives what a component imports under this name.
+pub(crate) fn handler_of(import: &str) -> Option<HandlerKind> {
+    if wasi::provides(import) {
+        return Some(HandlerKind::Wasi);
+    }
+    INTERFACES.iter().find(|(interface, _)| *interface == import).map(|(_, kind)| *kind)
 }
 
 /// Whether this runtime provides a kind of handler.

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use theater_core::{ActorExports, ComponentErrorKind, ExitReason, LinkError};
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::{ComponentNamedList, Func, InstancePre, Lift, Lower};
 use wasmtime::{Store, Trap, WasmBacktrace};
 
@@ -16,6 +17,8 @@ use crate::store::ActorStore;
 pub struct ActorInstance {
     pub(crate) store: Store<ActorStore>,
     pub(crate) guest: Guest,
+    /// One of the places outside the pool, held while the instance is there, where the component is too large for the pool.
+    pub(crate) place: Option<OwnedSemaphorePermit>,
 }
 
 /// What went wrong while an instance was made.
@@ -25,6 +28,9 @@ pub enum InstantiateError {
     /// All of the engine's places are taken.
     #[error("no room for another actor")]
     NoRoom,
+    /// All of the engine's places for large components are taken.
+    #[error("no room for another actor with a large component")]
+    NoLargeRoom,
     /// An export has another type than it must have.
     #[error(transparent)]
     Component(#[from] ComponentErrorKind),
@@ -53,8 +59,12 @@ impl ActorInstance {
             }
             InstantiateError::Failed(exit_reason(store.data_mut(), &error))
         })?;
+        let data = store.data_mut();
+        let ended = data.end_output().await;
+        ended.map_err(|error| InstantiateError::Failed(exit_reason(data, &error)))?;
+        data.instantiated();
         let guest = Guest::find(&mut store, &instance, exports, checked)?;
-        Ok(Self { store, guest })
+        Ok(Self { store, guest, place: None })
     }
 
     /// Calls an export within the actor's processor time.
@@ -72,7 +82,11 @@ impl ActorInstance {
             Ok(function) => function.call_async(&mut self.store, params).await,
             Err(error) => Err(error),
         };
-        called.map_err(|error| exit_reason(self.store.data_mut(), &error))
+        let data = self.store.data_mut();
+        let called = called.map_err(|error| exit_reason(data, &error));
+        // Also of a call that failed: its last words say why.
+        let recorded = data.end_output().await.map_err(|error| exit_reason(data, &error));
+        called.and_then(|returned| recorded.map(|()| returned))
     }
 }
 
@@ -86,9 +100,14 @@ fn exit_reason(data: &mut ActorStore, error: &wasmtime::Error) -> ExitReason {
     if let Some(fault) = data.take_fault() {
         return fault;
     }
-    let message = match error.downcast_ref::<Trap>() {
-        Some(trap) => trap.to_string(),
-        None => error.root_cause().to_string(),
+    let exit = error.downcast_ref::<wasmtime_wasi::I32Exit>();
+    let message = match (error.downcast_ref::<Trap>(), exit) {
+        (Some(trap), _) => trap.to_string(),
+        (_, Some(exit)) => format!(
+            "the guest called wasi:cli/exit with code {}; an actor ends itself with theater:simple/runtime.shutdown",
+            exit.0
+        ),
+        _ => error.root_cause().to_string(),
     };
     let frames = error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default();
     let backtrace = frames

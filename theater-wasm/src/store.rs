@@ -1,6 +1,6 @@
 //! What the engine keeps for one life of one actor.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use theater_core::{Bytes, Caller, ChainId, ExitReason, Limits};
@@ -9,6 +9,7 @@ use wasmtime::{ResourceLimiter, UpdateDeadline};
 
 use crate::engine::TICK;
 use crate::host::services::Services;
+use crate::host::wasi::Wasi;
 use crate::runtime::Messenger;
 use crate::script::{History, Script};
 
@@ -30,6 +31,14 @@ pub struct ActorStore {
     pub(crate) script: Option<Script>,
     /// What the script refers to, and which chain is the actor's own.
     pub(crate) history: Option<(Arc<History>, ChainId)>,
+    /// Bytes of all its memories.
+    memory: u64,
+    /// Made when the guest first uses it. The mutex is never locked: it makes the world `Sync`, which its parts are not.
+    pub(crate) wasi: Option<Box<Mutex<Wasi>>>,
+    /// While the component is instantiated: how many host functions were recorded so far.
+    instantiating: Option<u64>,
+    /// Whether it is granted variables of the environment. Also known where there are no services.
+    pub(crate) variables: bool,
 }
 
 impl ActorStore {
@@ -47,6 +56,10 @@ impl ActorStore {
             services: None,
             script: None,
             history: None,
+            memory: 0,
+            wasi: None,
+            instantiating: Some(0),
+            variables: false,
         }
     }
 
@@ -66,6 +79,12 @@ impl ActorStore {
     /// Gives the actor what the manifest's other handlers grant.
     pub(crate) fn with_services(mut self, services: Option<Arc<Services>>) -> Self {
         self.services = services;
+        self
+    }
+
+    /// Says whether the manifest grants variables of the environment.
+    pub(crate) fn with_variables(mut self, granted: bool) -> Self {
+        self.variables = granted;
         self
     }
 
@@ -118,6 +137,23 @@ impl ActorStore {
         self.ticks_left = ticks(self.limits.call_deadline);
     }
 
+    /// The component has been instantiated: what is recorded from now on belongs to calls.
+    pub(crate) fn instantiated(&mut self) {
+        self.instantiating = None;
+    }
+
+    /// The number of the next record, if it belongs to the component's instantiation.
+    pub(crate) fn next_of_instantiation(&mut self) -> Option<u64> {
+        let number = self.instantiating.as_mut()?;
+        *number += 1;
+        Some(*number - 1)
+    }
+
+    /// Counts processor time that the host spent for the guest, where that can be more than a tick.
+    pub(crate) fn spend(&mut self, time: Duration) {
+        self.ticks_left = self.ticks_left.saturating_sub(ticks(time).saturating_sub(1));
+    }
+
     /// Counts a tick in which the guest ran. The last one interrupts it; any other lets other tasks run first.
     pub(crate) fn on_tick(&mut self) -> UpdateDeadline {
         if self.ticks_left == 0 {
@@ -137,11 +173,13 @@ fn ticks(time: Duration) -> u64 {
 impl ResourceLimiter for ActorStore {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if desired as u64 > self.limits.memory {
+        // Of all memories that the component has.
+        self.memory = self.memory.saturating_add(desired.saturating_sub(current) as u64);
+        if self.memory > self.limits.memory {
             let limit = self.limits.memory;
             return Err(self.fail(ExitReason::OutOfMemory { limit }));
         }

@@ -28,6 +28,8 @@ pub enum Grant {
     HttpFramework,
     /// Other programs.
     Process(ProcessGrant),
+    /// WASI 0.2.
+    Wasi(WasiGrant),
 }
 
 impl Grant {
@@ -46,6 +48,7 @@ impl Grant {
             HandlerKind::HttpClient => Self::HttpClient(HttpClientGrant::default()),
             HandlerKind::HttpFramework => Self::HttpFramework,
             HandlerKind::Process => Self::Process(ProcessGrant::default()),
+            HandlerKind::Wasi => Self::Wasi(WasiGrant::default()),
         }
     }
 
@@ -64,6 +67,7 @@ impl Grant {
             Self::HttpClient(_) => HandlerKind::HttpClient,
             Self::HttpFramework => HandlerKind::HttpFramework,
             Self::Process(_) => HandlerKind::Process,
+            Self::Wasi(_) => HandlerKind::Wasi,
         }
     }
 }
@@ -180,5 +184,20 @@ impl Default for ProcessGrant {
             allowed_programs: Vec::new(),
             allowed_paths: Vec::new(),
         }
+    }
+}
+
+/// What of WASI 0.2 an actor may use beyond what is harmless. Variables come with an [`EnvironmentGrant`]; files and the network
+/// do not come at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WasiGrant {
+    /// The longest wait in milliseconds, whatever for. Default one hour.
+    pub max_sleep: u64,
+}
+
+impl Default for WasiGrant {
+    fn default() -> Self {
+        Self { max_sleep: TimingGrant::default().max_sleep }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::grant::{
     EnvironmentGrant, FilesystemGrant, Grant, HttpClientGrant, ProcessGrant, RandomGrant, TimingGrant,
+    WasiGrant,
 };
 use crate::manifest::HandlerKind;
 
@@ -10,6 +11,9 @@ pub(crate) struct BadSetting {
     pub(crate) key: &'static str,
     pub(crate) message: String,
 }
+
+/// The longest wait that a setting may allow: ten years, in milliseconds.
+const LONGEST: u64 = 3_650 * 24 * 3_600_000;
 
 /// The settings of one handler, whose names and types are right.
 struct Settings<'a>(&'a toml::Table);
@@ -32,15 +36,19 @@ pub(crate) fn grant(kind: HandlerKind, config: &toml::Table) -> Result<Grant, Ba
             Grant::HttpClient(HttpClientGrant { allowed_hosts })
         }
         HandlerKind::Process => Grant::Process(process(&settings)?),
+        HandlerKind::Wasi => {
+            let default = WasiGrant::default();
+            let max_sleep = settings.number("max_sleep_duration", LONGEST)?.unwrap_or(default.max_sleep);
+            Grant::Wasi(WasiGrant { max_sleep })
+        }
     })
 }
 
 fn timing(settings: &Settings<'_>) -> Result<TimingGrant, BadSetting> {
-    /// Ten years, in milliseconds.
-    const MOST: u64 = 3_650 * 24 * 3_600_000;
     let default = TimingGrant::default();
-    let max_sleep = settings.number("max_sleep_duration", MOST)?.unwrap_or(default.max_sleep);
-    let min_sleep = settings.number("min_sleep_duration", MOST)?.unwrap_or(default.min_sleep.min(max_sleep));
+    let max_sleep = settings.number("max_sleep_duration", LONGEST)?.unwrap_or(default.max_sleep);
+    let min_sleep =
+        settings.number("min_sleep_duration", LONGEST)?.unwrap_or(default.min_sleep.min(max_sleep));
     if min_sleep > max_sleep {
         let message = format!("must be at most `max_sleep_duration`, which is {max_sleep}");
         return Err(BadSetting { key: "min_sleep_duration", message });

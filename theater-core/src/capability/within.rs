@@ -14,6 +14,9 @@ pub(crate) fn grant(child: &Grant, parent: &Grant) -> Result<(), ExcessKind> {
         (Grant::Filesystem(child), Grant::Filesystem(parent)) => filesystem(child, parent),
         (Grant::HttpClient(child), Grant::HttpClient(parent)) => http_client(child, parent),
         (Grant::Process(child), Grant::Process(parent)) => process(child, parent),
+        (Grant::Wasi(child), Grant::Wasi(parent)) => {
+            at_most("max_sleep_duration", child.max_sleep, parent.max_sleep)
+        }
         (child, parent) if child.kind() == parent.kind() => Ok(()),
         _ => Err(ExcessKind::Missing),
     }

@@ -43,6 +43,8 @@ kinds! {
     SNAPSHOT = 5, "theater/snapshot";
     /// Payloads of earlier events of this chain were removed: up to where, how many and how long.
     PRUNED = 6, "theater/pruned";
+    /// The component called a host function while it was instantiated.
+    INSTANTIATION = 7, "theater/instantiation";
     /// A child's life began: the child's chain, its length and head at that moment.
     CHILD_STARTED = 16, "theater/child-started";
     /// A child's next life began: the child's chain, its length and head at that moment.
@@ -155,6 +157,16 @@ kinds! {
     EXECUTE_COMMAND = 127, "theater:simple/filesystem/execute-command";
     /// `filesystem.execute-nix-command`, its call or its outcome.
     EXECUTE_NIX_COMMAND = 128, "theater:simple/filesystem/execute-nix-command";
+    /// `wasi:clocks/wall-clock.now`, its outcome.
+    WASI_WALL_CLOCK = 256, "wasi:clocks/wall-clock";
+    /// `wasi:clocks/monotonic-clock.now`, its outcome.
+    WASI_MONOTONIC_CLOCK = 257, "wasi:clocks/monotonic-clock";
+    /// A function of `wasi:random`, its outcome.
+    WASI_RANDOM = 258, "wasi:random";
+    /// A function of `wasi:io/poll`, its outcome: which waits are over.
+    WASI_POLL = 259, "wasi:io/poll";
+    /// `wasi:cli/environment.get-environment`, its outcome.
+    WASI_ENVIRONMENT = 260, "wasi:cli/environment";
 }
 
 impl EventKind {

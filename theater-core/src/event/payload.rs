@@ -317,6 +317,17 @@ pub struct Snapshot {
     pub state: Option<Bytes>,
 }
 
+/// What would be the record of a host function, had a call been under way: the component called it while it was instantiated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instantiation {
+    /// How many such records of the same instance there are before it: 0 is the first of another instance.
+    pub number: u64,
+    /// The kind that the record would have.
+    pub kind: u16,
+    /// And its payload.
+    pub payload: Bytes,
+}
+
 /// A host function was called by the guest, or answered it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -245,6 +245,7 @@ fn settings(
             &[("seed", Number), ("max_bytes", Number), ("max_int", Number), ("allow_crypto_secure", Bool)]
         }
         HandlerKind::HttpClient => &[("allowed_hosts", Texts)],
+        HandlerKind::Wasi => &[("max_sleep_duration", Number)],
         _ => &[],
     };
     for (key, setting) in known {

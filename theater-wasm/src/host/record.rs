@@ -81,7 +81,7 @@ macro_rules! as_cbor {
     )*};
 }
 
-as_cbor!(Vec<String>, Vec<(String, String)>);
+as_cbor!(Vec<String>, Vec<(String, String)>, Vec<u32>);
 
 /// What a guest gave, as a record names it: cut where it is longer than anything that is valid.
 pub(super) fn subject(parts: &[&str]) -> String {
@@ -150,7 +150,7 @@ impl ActorStore {
     }
 
     /// What a record says that the guest was answered, when it asked for the same.
-    fn recorded_outcome<T: Answer>(
+    pub(super) fn recorded_outcome<T: Answer>(
         &mut self,
         kind: EventKind,
         asked: Option<&str>,
@@ -169,7 +169,7 @@ impl ActorStore {
     }
 }
 
-fn outcome<T: Answer>(subject: String, result: &Result<T, String>) -> Bytes {
+pub(super) fn outcome<T: Answer>(subject: String, result: &Result<T, String>) -> Bytes {
     let subject = Some(subject);
     encode(&match result {
         Ok(answer) => HostCall::Answered { subject, data: answer.record() },
@@ -198,6 +198,7 @@ mod tests {
         back(Some(String::new()));
         back(vec![String::from("a\nb"), String::new()]);
         back(vec![(String::from("A"), String::from("1"))]);
+        back(vec![0, u32::MAX]);
         assert_eq!(u64::read(Some(Bytes::from_static(b"-1"))), None);
         assert_eq!(<()>::read(Some(Bytes::new())), None);
     }

@@ -1,6 +1,6 @@
 //! `theater:simple/runtime`: the actor's log, its own chain, its own end.
 
-use theater_core::event::payload::{HostCall, decode, encode};
+use theater_core::event::payload::{HostCall, Instantiation, decode, encode};
 use theater_core::{
     ActorError, Authority, Bytes, ChainEvent, EventDraft, EventKind, EventRange, ExitReason, LimitError,
 };
@@ -33,7 +33,14 @@ impl ActorStore {
             // Whoever runs a call again asks the script first.
             return Err(self.not_an_outcome(kind));
         }
-        match runtime.record(id, EventDraft::new(kind, payload)).await {
+        let draft = match self.next_of_instantiation() {
+            None => EventDraft::new(kind, payload),
+            Some(number) => {
+                let record = Instantiation { number, kind: kind.0, payload };
+                EventDraft::new(EventKind::INSTANTIATION, encode(&record))
+            }
+        };
+        match runtime.record(id, draft).await {
             Ok(_) => Ok(()),
             Err(ActorError::Limit(LimitError::Event { size, limit })) => {
                 Err(self.fail(ExitReason::EventTooLarge { size, limit }))

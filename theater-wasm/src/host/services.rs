@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use theater_core::capability::{EnvironmentGrant, Grant, RandomGrant, TimingGrant};
+use theater_core::capability::{EnvironmentGrant, Grant, RandomGrant, TimingGrant, WasiGrant};
 use theater_core::content::InvalidName;
 use theater_core::{HandlerKind, LimitError, Manifest};
 use tokio_util::sync::CancellationToken;
 
 use super::random::Generator;
+use super::wasi::Monotonic;
 use crate::content::{ContentError, ContentStore};
 use crate::folder::{FileError, Folder, FolderError, Folders, InvalidPath, NotDone, Place};
 
@@ -32,6 +33,7 @@ pub(crate) struct Services {
     pub(super) environment: Option<EnvironmentGrant>,
     pub(super) random: Option<(RandomGrant, Generator)>,
     pub(super) folder: Option<Arc<Folder>>,
+    pub(super) wasi: Option<(WasiGrant, Monotonic)>,
     /// Bytes of one content.
     pub(super) content_limit: u64,
     /// How long one call may take that works with files.
@@ -64,6 +66,7 @@ impl Services {
             random: None,
             folder: None,
             host_deadline: manifest.limits.host_deadline,
+            wasi: None,
             content_limit: manifest.limits.message,
             stop,
         };
@@ -84,6 +87,9 @@ impl Services {
                     let place = place.take().and_then(|place| place());
                     let folder = |place| Arc::new(Folder::new(Arc::clone(&provider.folders), place));
                     services.folder = place.map(folder);
+                }
+                Grant::Wasi(grant) => {
+                    services.wasi = Some((*grant, Monotonic::begin((provider.clock)())));
                 }
                 _ => continue,
             }
@@ -119,6 +125,10 @@ pub(crate) enum Refusal {
     TooHigh { max: u64, limit: u64 },
     #[error("the operating system gives no random bytes: {0}")]
     NoRandomness(getrandom::Error),
+    #[error("{asked} bytes are more than one call of wasi:random may ask for, which is {limit}")]
+    TooManyRandom { asked: u64, limit: u64 },
+    #[error("a wait was not over after {limit} ms, the longest that wasi.max_sleep_duration allows")]
+    Waited { limit: u64 },
     #[error(transparent)]
     Name(#[from] InvalidName),
     #[error(transparent)]

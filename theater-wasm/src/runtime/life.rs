@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use theater_chain::AppendError;
 use theater_core::event::payload::{self, Origin, Return, Started};
-use theater_core::{Bytes, EventKind, ExitReason, Incarnation, ShutdownController};
+use theater_core::{Bytes, EventKind, ExitReason, HandlerKind, Incarnation, ShutdownController};
 use theater_supervisor::{SupervisorError, SupervisorHandle};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -217,7 +217,8 @@ impl Life {
     async fn instantiate(&self, component: &PreparedComponent) -> Result<ActorInstance, ExitReason> {
         let mut store = ActorStore::new(self.inner.caller(self.entry.id), *self.entry.limits())
             .with_messenger(Messenger::new(&self.inner, &self.entry, &self.control))
-            .with_services(self.services.clone());
+            .with_services(self.services.clone())
+            .with_variables(self.entry.manifest.has_handler(HandlerKind::Environment));
         if let Some(host) = &self.supervisor {
             store = store.with_supervisor(host.clone());
         }

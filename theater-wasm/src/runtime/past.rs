@@ -89,6 +89,9 @@ pub(super) struct Past {
     pub(super) rerun_from: Option<u64>,
     /// Where the state that the chain has whole stands.
     good_at: u64,
+    /// What the last instance did while it was instantiated, and what the one did whose call left `good`.
+    made: Vec<ChainEvent>,
+    pub(super) good_made: Vec<ChainEvent>,
     /// Messages that were accepted and have neither been handled nor refused, in the order of the mailbox.
     pub(super) pending: BTreeMap<u64, Accepted>,
     /// A call that is no message and has not returned.
@@ -128,6 +131,8 @@ impl Past {
             good: None,
             rerun_from: None,
             good_at: 0,
+            made: Vec::new(),
+            good_made: Vec::new(),
             pending: BTreeMap::new(),
             callback: None,
             init_at: None,
@@ -164,6 +169,7 @@ impl Past {
                 let Snapshot { state } = payload::decode(bytes)?;
                 self.save(seq, state);
             }
+            EventKind::INSTANTIATION => super::rerun::take_instantiation(&mut self.made, event)?,
             EventKind::CHILD_STARTED | EventKind::CHILD_RESTARTED => {
                 let ChildAnchor { anchor, .. } = payload::decode(bytes)?;
                 self.children.insert(anchor.actor, ChildPast { ran: true, exited: None });
@@ -185,6 +191,7 @@ impl Past {
     fn started(&mut self, seq: u64, started: Started) {
         (self.incarnation, self.ended, self.started_at) = (started.incarnation, None, Some(seq));
         (self.callback, self.init_at) = (None, None);
+        self.made.clear();
         self.revived = started.revived;
         if !started.revived {
             (self.host_since, self.group_restart, self.family_since) = (None, None, seq);
@@ -253,6 +260,9 @@ impl Past {
             if init_at.is_some() || self.rerun_from.is_none() {
                 self.rerun_from = Some(from);
             }
+            if init_at.is_some() {
+                self.good_made.clone_from(&self.made);
+            }
             self.good.get_or_insert(None);
         } else if let Some(state) = &record.state {
             self.save(seq, Some(Bytes::copy_from_slice(state)));
@@ -263,6 +273,7 @@ impl Past {
 
     fn save(&mut self, seq: u64, state: Option<Bytes>) {
         (self.good, self.good_at, self.rerun_from) = (Some(state), seq, None);
+        self.good_made.clone_from(&self.made);
     }
 
     fn decided(&mut self, seq: u64, time: u64, bytes: &[u8]) -> Result<(), PayloadError> {

@@ -4,8 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use theater_chain::ReadError;
-use theater_core::event::payload::{self, PayloadError, Return, Snapshot};
-use theater_core::{ActorId, Bytes, ChainEvent, ChainId, EventKind, EventRange, ExitReason, Limits};
+use theater_core::event::payload::{self, Instantiation, PayloadError, Return, Snapshot};
+use theater_core::{
+    ActorId, Bytes, ChainEvent, ChainId, EventKind, EventRange, ExitReason, HandlerKind, Manifest,
+};
 
 use super::Inner;
 use super::past::Accepted;
@@ -52,7 +54,8 @@ pub struct Rerun {
     pub state: Option<Bytes>,
     /// Calls that were run, each with the outputs that it had before.
     pub calls: u64,
-    /// Calls that had ended with an error or a crash, and were left out: they changed nothing.
+    /// Calls that had ended with an error or a crash: they changed no state. Those that returned were run as well, for what they may
+    /// have left in the instance.
     pub failed: u64,
     /// Records of host calls that were answered from.
     pub host_records: u64,
@@ -61,10 +64,12 @@ pub struct Rerun {
 /// Whose calls they are.
 pub(super) struct Subject<'a> {
     pub(super) actor: ActorId,
-    pub(super) limits: Limits,
+    pub(super) manifest: &'a Manifest,
     pub(super) component: &'a PreparedComponent,
     pub(super) chain: ChainId,
     pub(super) history: Arc<History>,
+    /// What the instance did while it was instantiated that had made the first call, where that stands before it.
+    pub(super) made: Vec<ChainEvent>,
 }
 
 /// Events that are read at a time.
@@ -86,6 +91,7 @@ impl Inner {
             done,
             instance: None,
             calls: HashMap::new(),
+            made: subject.made.clone(),
             host: VecDeque::new(),
         };
         let mut next = from;
@@ -111,6 +117,8 @@ struct Running<'a> {
     instance: Option<ActorInstance>,
     /// Calls that have begun or wait.
     calls: HashMap<u64, Accepted>,
+    /// What the instance did while it was instantiated.
+    made: Vec<ChainEvent>,
     /// The host calls since the last call returned.
     host: VecDeque<ChainEvent>,
 }
@@ -123,6 +131,7 @@ impl Running<'_> {
             EventKind::STARTED => {
                 // A life has an instance of its own.
                 self.instance = None;
+                self.made.clear();
                 let started: payload::Started = payload::decode(&event.payload).map_err(record)?;
                 if !started.revived {
                     self.host.clear();
@@ -161,6 +170,7 @@ impl Running<'_> {
                     ));
                 }
             }
+            EventKind::INSTANTIATION => take_instantiation(&mut self.made, &event).map_err(record)?,
             EventKind::SUPERVISION => {}
             kind if kind.0 >= EventKind::LOG.0 => self.host.push_back(event),
             _ => {}
@@ -178,14 +188,19 @@ impl Running<'_> {
             return Ok(());
         }
         let host = std::mem::take(&mut self.host);
-        if returned.error.is_some() {
-            // It changed nothing. What it left in the instance is no part of the state.
+        if let Some(error) = &returned.error {
+            self.failed(call, accepted, host, error).await;
             self.done.failed += 1;
             return Ok(());
         }
         self.done.host_records += host.len() as u64;
-        let outcome = self.run(call, accepted, host).await?;
-        let (state, data, accepted) = outcome;
+        let (state, data, accepted) = match self.run(call, accepted, host).await? {
+            Ok(output) => output,
+            Err(error) => {
+                let message = format!("it failed, which it had not done before: {error}");
+                return Err(RerunError::diverged(call, message));
+            }
+        };
         let same_answer = data.as_deref() == returned.data.as_deref().map(|data| &data[..]);
         if !same_answer || accepted != returned.accepted {
             return Err(RerunError::diverged(seq, "the call gave another answer"));
@@ -201,6 +216,16 @@ impl Running<'_> {
         Ok(())
     }
 
+    /// Runs a call that had returned an error. It changed no state, but may have left something in the instance, and with that later
+    /// calls make other host calls: what is asked for once and kept is asked for no more. One that ended otherwise than with this
+    /// error had poisoned its instance.
+    async fn failed(&mut self, call: u64, accepted: Accepted, host: VecDeque<ChainEvent>, error: &str) {
+        match self.run(call, accepted, host).await {
+            Ok(Err(again)) if again == error => {}
+            _ => self.instance = None,
+        }
+    }
+
     /// A call that was accepted before the first event that is run again.
     async fn find(&self, call: u64) -> Result<Accepted, RerunError> {
         let range = EventRange { from: call, limit: 1 };
@@ -212,17 +237,33 @@ impl Running<'_> {
         Accepted::read(event).map_err(|source| RerunError::Record { seq: call, source })
     }
 
+    /// Another instance, with what the one before it saw while it was instantiated.
+    async fn instantiate(&self) -> Result<ActorInstance, RerunError> {
+        let subject = self.subject;
+        let mut store = ActorStore::new(self.inner.caller(subject.actor), subject.manifest.limits)
+            .with_variables(subject.manifest.has_handler(HandlerKind::Environment));
+        let (chain, history) = (subject.chain, Arc::clone(&subject.history));
+        store.follow(Script {
+            chain,
+            history,
+            events: self.made.iter().cloned().collect(),
+            then_live: false,
+        });
+        let made = subject.component.instantiate(store).await;
+        let mut instance = made.map_err(|error| RerunError::Instantiate(error.to_string()))?;
+        instance.store.data_mut().unfollow().map_err(RerunError::Diverged)?;
+        Ok(instance)
+    }
+
     async fn run(
         &mut self,
         seq: u64,
         call: Accepted,
         host: VecDeque<ChainEvent>,
-    ) -> Result<Output, RerunError> {
+    ) -> Result<Result<Output, String>, RerunError> {
         let subject = self.subject;
         if self.instance.is_none() {
-            let store = ActorStore::new(self.inner.caller(subject.actor), subject.limits);
-            let made = subject.component.instantiate(store).await;
-            self.instance = Some(made.map_err(|error| RerunError::Instantiate(error.to_string()))?);
+            self.instance = Some(self.instantiate().await?);
         }
         let instance = self.instance.as_mut().expect("made above");
         let (chain, history) = (subject.chain, Arc::clone(&subject.history));
@@ -233,12 +274,9 @@ impl Running<'_> {
         // A guest that asked for its end has been answered; nothing ends here.
         instance.store.data_mut().take_shutdown();
         match (called, followed) {
-            (Ok(Some(Ok(output))), Ok(())) => Ok(output),
+            (Ok(Some(called)), Ok(())) => Ok(called),
             (Err(reason @ ExitReason::Diverged { .. }), _) | (Ok(_), Err(reason)) => {
                 Err(RerunError::Diverged(reason))
-            }
-            (Ok(Some(Err(error))), _) => {
-                Err(RerunError::diverged(seq, format!("it failed, which it had not done before: {error}")))
             }
             (Ok(None), _) => {
                 Err(RerunError::diverged(seq, format!("the component does not export {}", call.function)))
@@ -248,6 +286,18 @@ impl Running<'_> {
             }
         }
     }
+}
+
+/// Takes the record of a host function that was called while a component was instantiated, as if it had been called otherwise.
+pub(super) fn take_instantiation(made: &mut Vec<ChainEvent>, event: &ChainEvent) -> Result<(), PayloadError> {
+    let Instantiation { number, kind, payload } = payload::decode(&event.payload)?;
+    if number == 0 {
+        made.clear();
+    }
+    let mut event = event.clone();
+    (event.header.kind, event.payload) = (EventKind(kind), payload);
+    made.push(event);
+    Ok(())
 }
 
 /// The state, the answer, and whether a channel was accepted.

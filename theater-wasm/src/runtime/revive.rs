@@ -261,8 +261,8 @@ impl WasmRuntime {
                 operation: "running calls again without a component",
             }));
         };
-        let limits = resolved.manifest().limits;
-        let subject = Subject { actor, limits, component, chain: head.chain_id, history };
+        let manifest = resolved.manifest();
+        let subject = Subject { actor, manifest, component, chain: head.chain_id, history, made: Vec::new() };
         let rerun = self.inner.rerun(&subject, None, 0, past.length).await;
         rerun.map_err(|source| ReviveError::Rerun { actor, name, from: 0, source })
     }
@@ -363,10 +363,11 @@ impl Inner {
             }
             let subject = Subject {
                 actor: id,
-                limits: resolved.manifest().limits,
+                manifest: resolved.manifest(),
                 component,
                 chain: head.chain_id,
                 history: Arc::clone(history),
+                made: past.good_made.clone(),
             };
             let rerun = self.rerun(&subject, state, from, past.length).await;
             let rerun =

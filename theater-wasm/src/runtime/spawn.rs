@@ -18,6 +18,7 @@ use super::life::LifeControl;
 use crate::component::PreparedComponent;
 use crate::folder::Place;
 use crate::host;
+use crate::instance::InstantiateError;
 
 /// What an actor is among its siblings.
 struct Child {
@@ -345,10 +346,14 @@ impl Drop for KillOnDrop {
 }
 
 fn start_error(inner: &Inner, reason: ExitReason) -> ActorError {
-    let no_room = crate::instance::InstantiateError::NoRoom.to_string();
+    let no_room = InstantiateError::NoRoom.to_string();
+    let no_large_room = InstantiateError::NoLargeRoom.to_string();
     match reason {
         ExitReason::StartFailed { error } if error == no_room => {
             LimitError::Actors { limit: u64::from(inner.engine.max_actors()) }.into()
+        }
+        ExitReason::StartFailed { error } if error == no_large_room => {
+            LimitError::LargeActors { limit: u64::from(inner.engine.max_large_actors()) }.into()
         }
         reason => ActorError::StartFailed { reason },
     }
