@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// Packages that may be reached from these crates only.
 const CONFINED: &[(&str, &[&str])] = &[
     ("wasmtime", &["theater-wasm", "theater-cli"]),
+    ("wasmtime-wasi", &["theater-wasm", "theater-cli"]),
     ("clap", &["theater-cli"]),
     ("tracing-subscriber", &["theater-cli"]),
 ];
@@ -25,6 +26,7 @@ const CONFINED: &[(&str, &[&str])] = &[
 /// Packages that only these crates may name themselves.
 const NAMED: &[(&str, &[&str])] = &[
     ("wasmtime", &["theater-wasm"]),
+    ("wasmtime-wasi", &["theater-wasm"]),
     ("anyhow", &["theater-cli"]),
     ("rusqlite", &["theater-chain"]),
     ("ureq", &["theater-wasm"]),

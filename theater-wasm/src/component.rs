@@ -70,9 +70,10 @@ impl ActorComponent {
     /// # Errors
     /// If the bytes are not a component that this engine runs.
     pub fn new(engine: &ActorEngine, bytes: &[u8]) -> Result<Self, ComponentErrorKind> {
-        let Compiled { component, places } = engine
-            .compile(bytes)
-            .map_err(|error| ComponentErrorKind::NotAComponent { message: format!("{error:#}") })?;
+        Self::of(compile(engine, bytes)?)
+    }
+
+    fn of(Compiled { component, places }: Compiled) -> Result<Self, ComponentErrorKind> {
         let mut linker = Linker::new(component.engine());
         linker.allow_shadowing(true);
         host::runtime::add_to_linker(&mut linker)
@@ -163,6 +164,10 @@ impl ActorComponent {
         let engine = ActorEngine::new(&config).expect("one actor fits on every machine");
         Self::new(&engine, b"\0asm\x0d\0\x01\0").expect("the empty component is a component")
     }
+}
+
+fn compile(engine: &ActorEngine, bytes: &[u8]) -> Result<Compiled, ComponentErrorKind> {
+    engine.compile(bytes).map_err(|error| ComponentErrorKind::NotAComponent { message: format!("{error:#}") })
 }
 
 type AddToLinker = fn(&mut Linker<ActorStore>) -> wasmtime::Result<()>;

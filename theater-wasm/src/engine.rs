@@ -58,7 +58,8 @@ pub struct ActorEngine {
     _ticker: Arc<Ticker>,
 }
 
-/// A compiled component, and where its instances live.
+/// A compiled component, and where its instances live. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Compiled {
     pub(crate) component: Component,
     /// What bounds how many there are, where the pool does not.
@@ -68,6 +69,12 @@ pub(crate) struct Compiled {
 impl std::fmt::Debug for ActorEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ActorEngine").field("max_actors", &self.max_actors).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Compiled").field("places", &self.places).finish_non_exhaustive()
     }
 }
 

@@ -161,8 +161,8 @@ kinds! {
     WASI_WALL_CLOCK = 256, "wasi:clocks/wall-clock";
     /// `wasi:clocks/monotonic-clock.now`, its outcome.
     WASI_MONOTONIC_CLOCK = 257, "wasi:clocks/monotonic-clock";
-    /// A function of `wasi:random`, its outcome.
-    WASI_RANDOM = 258, "wasi:random";
+    /// A function of `wasi:random/random` or `insecure`, its outcome.
+    WASI_RANDOM = 258, "wasi:random/random";
     /// A function of `wasi:io/poll`, its outcome: which waits are over.
     WASI_POLL = 259, "wasi:io/poll";
     /// `wasi:cli/environment.get-environment`, its outcome.

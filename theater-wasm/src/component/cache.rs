@@ -7,8 +7,8 @@ use dashmap::DashMap;
 use theater_core::{Bytes, ComponentErrorKind, Manifest};
 use tokio::sync::OnceCell;
 
-use super::{ActorComponent, PreparedComponent};
-use crate::engine::ActorEngine;
+use super::{ActorComponent, PreparedComponent, compile};
+use crate::engine::{ActorEngine, Compiled};
 use crate::host;
 
 /// BLAKE3 of a component.
@@ -22,9 +22,10 @@ type Outcome = Result<PreparedComponent, ComponentErrorKind>;
 /// What a prepared component depends on besides its bytes: which of the [interfaces](host::INTERFACES) it is given.
 type Handlers = [bool; host::INTERFACES.len()];
 
-/// Prepared components by digest and handlers. A failure is kept as well: the same bytes fail the same way.
+/// Components by digest, and with what their handlers give them. A failure is kept as well: the same bytes fail the same way.
 #[derive(Debug, Default)]
 pub(crate) struct ComponentCache {
+    compiled: DashMap<Digest, Arc<OnceCell<Result<Compiled, ComponentErrorKind>>>>,
     entries: DashMap<(Digest, Handlers), Arc<OnceCell<Outcome>>>,
     digests: Mutex<VecDeque<(Bytes, Digest)>>,
 }
@@ -61,9 +62,21 @@ impl ComponentCache {
     ) -> Outcome {
         let handlers = host::INTERFACES.map(|(_, kind)| manifest.has_handler(kind));
         let cell = Arc::clone(&self.entries.entry((digest, handlers)).or_default());
+        cell.get_or_init(|| async { link(self.compile(engine, digest, bytes).await?, handlers) })
+            .await
+            .clone()
+    }
+
+    async fn compile(
+        &self,
+        engine: &ActorEngine,
+        digest: Digest,
+        bytes: Bytes,
+    ) -> Result<Compiled, ComponentErrorKind> {
+        let cell = Arc::clone(&self.compiled.entry(digest).or_default());
         let engine = engine.clone();
         cell.get_or_init(|| async move {
-            let compiling = tokio::task::spawn_blocking(move || compile(&engine, handlers, &bytes));
+            let compiling = tokio::task::spawn_blocking(move || compile(&engine, &bytes));
             compiling.await.unwrap_or_else(|error| {
                 Err(ComponentErrorKind::Rejected { message: format!("the compiler failed: {error}") })
             })
@@ -73,10 +86,11 @@ impl ComponentCache {
     }
 }
 
-fn compile(engine: &ActorEngine, handlers: Handlers, bytes: &[u8]) -> Outcome {
+/// Microseconds, beside what compiling takes.
+fn link(compiled: Compiled, handlers: Handlers) -> Outcome {
     let rejected =
         |error: theater_core::LinkError| ComponentErrorKind::Rejected { message: error.to_string() };
-    let mut component = ActorComponent::new(engine, bytes)?;
+    let mut component = ActorComponent::of(compiled)?;
     for ((_, kind), _) in host::INTERFACES.iter().zip(handlers).filter(|(_, asked)| *asked) {
         component.link(*kind).map_err(rejected)?;
     }
@@ -101,6 +115,10 @@ mod tests {
         // There is nothing here to compile.
         assert!(cache.prepare(&engine, &manifest, digest, Bytes::new()).await.is_ok());
         assert!(cache.prepare(&engine, &manifest, [0; 32], Bytes::new()).await.is_err());
-        assert_eq!(cache.entries.len(), 2);
+        // Nor for another manifest.
+        let handlers = "name = \"a\"\ncomponent = \"a.wasm\"\nhandlers = [{ type = \"wasi\" }]";
+        let other = Manifest::parse("a.toml", handlers).unwrap();
+        assert!(cache.prepare(&engine, &other, digest, Bytes::new()).await.is_ok());
+        assert_eq!((cache.entries.len(), cache.compiled.len()), (3, 2));
     }
 }

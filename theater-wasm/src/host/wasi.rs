@@ -171,6 +171,17 @@ mod tests {
     use crate::engine::{ActorEngine, EngineConfig};
 
     #[test]
+    fn the_reference_says_of_every_interface_what_a_guest_gets_and_whether_it_is_recorded() {
+        let page = include_str!("../../../docs/manifest.md");
+        let section = page.split("### WASI").nth(1).and_then(|rest| rest.split("###").next()).unwrap();
+        for interface in LINKED {
+            let name = interface.trim_start_matches("wasi:");
+            let named = |end: &str| section.contains(&format!("`{name}{end}"));
+            assert!(named("`") || named("."), "docs/manifest.md lacks {name}");
+        }
+    }
+
+    #[test]
     fn every_interface_is_linked_whichever_0_2_a_component_imports() {
         let engine = ActorEngine::new(&EngineConfig { max_actors: 1, ..EngineConfig::default() }).unwrap();
         let mut linker = Linker::<ActorStore>::new(engine.wasmtime());

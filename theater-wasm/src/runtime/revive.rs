@@ -361,7 +361,7 @@ impl Inner {
             if resolved.component_digest() != past.genesis.component {
                 return Err(ReviveError::OtherComponent { actor: id, name });
             }
-            let subject = Subject {
+            let mut subject = Subject {
                 actor: id,
                 manifest: resolved.manifest(),
                 component,
@@ -369,7 +369,14 @@ impl Inner {
                 history: Arc::clone(history),
                 made: past.good_made.clone(),
             };
-            let rerun = self.rerun(&subject, state, from, past.length).await;
+            let mut rerun = self.rerun(&subject, state, from, past.length).await;
+            if from > 0 && matches!(rerun, Err(RerunError::Diverged(_))) {
+                // The instance that made these calls had made others before, and may have kept something of them in its memory. From
+                // the beginning on every instance makes the calls that it had made.
+                subject.made.clear();
+                let whole = self.rerun(&subject, None, 0, past.length).await;
+                rerun = whole.or(rerun);
+            }
             let rerun =
                 rerun.map_err(|source| ReviveError::Rerun { actor: id, name: name.clone(), from, source })?;
             (state, calls) = (rerun.state, rerun.calls);
