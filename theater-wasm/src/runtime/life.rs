@@ -366,7 +366,10 @@ impl Running<'_> {
         let instance = self.instance.as_mut().expect("every call is preceded by `ready`");
         tokio::select! {
             biased;
-            called = instance.call::<P, R>(function, params) => called,
+            // What a kill broke off in the guest is no reason of its own.
+            called = instance.call::<P, R>(function, params) => called.map_err(|reason| {
+                if control.kill.is_cancelled() { control.asked() } else { reason }
+            }),
             () = control.kill.cancelled() => Err(control.asked()),
         }
     }
