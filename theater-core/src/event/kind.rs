@@ -137,6 +137,16 @@ kinds! {
     STORE_LIST_ALL_CONTENT = 116, "theater:simple/store/list-all-content";
     /// `store.calculate-total-size`, its outcome.
     STORE_CALCULATE_TOTAL_SIZE = 117, "theater:simple/store/calculate-total-size";
+    /// `process.os-spawn`, its call or its outcome.
+    PROCESS_SPAWN = 150, "theater:simple/process/os-spawn";
+    /// `process.os-write-stdin`, its call or its outcome.
+    PROCESS_WRITE_STDIN = 151, "theater:simple/process/os-write-stdin";
+    /// `process.os-status`, its outcome.
+    PROCESS_STATUS = 152, "theater:simple/process/os-status";
+    /// `process.os-signal`, its call or its outcome.
+    PROCESS_SIGNAL = 153, "theater:simple/process/os-signal";
+    /// `process.os-kill`, its call or its outcome.
+    PROCESS_KILL = 154, "theater:simple/process/os-kill";
 }
 
 impl EventKind {
