@@ -84,6 +84,13 @@ impl ActorComponent {
     /// If the engine refuses them.
     pub(crate) fn link(&mut self, kind: HandlerKind) -> Result<(), LinkError> {
         let (interface, add) = match kind {
+            #[cfg(all(unix, feature = "process"))]
+            HandlerKind::Process => {
+                let added = host::process::add_to_linker(&self.component, &mut self.linker);
+                added.map_err(|error| LinkError::new(host::process::INTERFACE, format!("{error:#}")))?;
+                self.linked.push(kind);
+                return Ok(());
+            }
             // Makes the functions available; each life brings the host that answers them in its store.
             HandlerKind::Supervisor => {
                 return self.link_host(SupervisorHost::new(SupervisorHostConfig {}));
@@ -157,10 +164,17 @@ type AddToLinker = fn(&mut Linker<ActorStore>) -> wasmtime::Result<()>;
 
 /// What to do about an import that nothing provides.
 pub(crate) fn hint(import: &str) -> String {
+    if let Some((feature, kind)) = host::feature_of_import(import) {
+        return format!(
+            "build theater-wasm with the feature `{feature}`, and add `[[handlers]]` with `type = \"{}\"` to the manifest",
+            kind.name()
+        );
+    }
     match host::INTERFACES.iter().find(|(interface, _)| *interface == import) {
         Some((_, kind)) => format!("add `[[handlers]]` with `type = \"{}\"` to the manifest", kind.name()),
         None => {
-            let provided = host::INTERFACES.map(|(interface, _)| interface).join(", ");
+            let provided: Vec<_> = host::INTERFACES.iter().map(|(interface, _)| *interface).collect();
+            let provided = provided.join(", ");
             format!(
                 "this runtime provides theater:simple/runtime, and where the manifest has their handlers: {provided}"
             )

@@ -2,6 +2,8 @@
 
 pub(crate) mod environment;
 pub(crate) mod message_server;
+#[cfg(all(unix, feature = "process"))]
+pub(crate) mod process;
 pub(crate) mod random;
 mod record;
 pub(crate) mod runtime;
@@ -13,14 +15,28 @@ pub(crate) mod timing;
 use theater_core::HandlerKind;
 
 /// The interfaces that are given to who asks for them, each with the handler that does.
-pub(crate) const INTERFACES: [(&str, HandlerKind); 6] = [
+pub(crate) const INTERFACES: &[(&str, HandlerKind)] = &[
     (supervisor::INTERFACE, HandlerKind::Supervisor),
     (message_server::INTERFACE, HandlerKind::MessageServer),
     (timing::INTERFACE, HandlerKind::Timing),
     (random::INTERFACE, HandlerKind::Random),
     (environment::INTERFACE, HandlerKind::Environment),
     (store::INTERFACE, HandlerKind::Store),
+    #[cfg(all(unix, feature = "process"))]
+    (process::INTERFACE, HandlerKind::Process),
 ];
+
+/// The feature with which this runtime would provide a kind of handler.
+pub(crate) fn feature_of(kind: HandlerKind) -> Option<&'static str> {
+    (kind == HandlerKind::Process && cfg!(unix) && !provides(kind)).then_some("process")
+}
+
+/// The same of an interface, and the handler that asks for it.
+pub(crate) fn feature_of_import(import: &str) -> Option<(&'static str, HandlerKind)> {
+    let kind = HandlerKind::Process;
+    let name = import.strip_prefix("theater:simple/").filter(|name| *name == kind.name());
+    name.and_then(|_| feature_of(kind)).map(|feature| (feature, kind))
+}
 
 /// Whether this runtime provides a kind of handler.
 pub(crate) fn provides(kind: HandlerKind) -> bool {

@@ -8,6 +8,8 @@ use theater_core::content::InvalidName;
 use theater_core::{HandlerKind, LimitError, Manifest};
 use tokio_util::sync::CancellationToken;
 
+#[cfg(all(unix, feature = "process"))]
+use super::process::{Bounds, ProcessRefusal, Programs};
 use super::random::Generator;
 use crate::content::{ContentError, ContentStore};
 
@@ -28,6 +30,8 @@ pub(crate) struct Services {
     pub(super) timing: Option<TimingGrant>,
     pub(super) environment: Option<EnvironmentGrant>,
     pub(super) random: Option<(RandomGrant, Generator)>,
+    #[cfg(all(unix, feature = "process"))]
+    pub(super) programs: Option<Arc<Programs>>,
     /// Bytes of one content.
     pub(super) content_limit: u64,
     /// Cancelled when the actor is asked to end.
@@ -55,6 +59,8 @@ impl Services {
             timing: None,
             environment: None,
             random: None,
+            #[cfg(all(unix, feature = "process"))]
+            programs: None,
             content_limit: manifest.limits.message,
             stop,
         };
@@ -71,11 +77,35 @@ impl Services {
                     };
                     services.random = Some((*grant, generator));
                 }
+                #[cfg(all(unix, feature = "process"))]
+                Grant::Process(grant) => {
+                    let bounds = Bounds {
+                        message: manifest.limits.message,
+                        event: manifest.limits.event,
+                        deadline: manifest.limits.host_deadline,
+                    };
+                    let (environment, stop) = (&provider.environment, services.stop.clone());
+                    services.programs = Some(Arc::new(Programs::new(grant, bounds, environment, stop)));
+                }
                 _ => continue,
             }
             needed = true;
         }
         needed.then(|| Arc::new(services))
+    }
+
+    /// The programs of this life.
+    #[cfg(all(unix, feature = "process"))]
+    pub(crate) fn programs_of_life(&self) -> Option<&Arc<Programs>> {
+        self.programs.as_ref()
+    }
+
+    /// Ends what must not outlive the life. Waits for nothing.
+    pub(crate) fn end(&self) {
+        #[cfg(all(unix, feature = "process"))]
+        if let Some(programs) = &self.programs {
+            programs.end();
+        }
     }
 
     /// Milliseconds since the Unix epoch.
@@ -105,6 +135,9 @@ pub(crate) enum Refusal {
     TooHigh { max: u64, limit: u64 },
     #[error("the operating system gives no random bytes: {0}")]
     NoRandomness(getrandom::Error),
+    #[cfg(all(unix, feature = "process"))]
+    #[error(transparent)]
+    Process(#[from] ProcessRefusal),
     #[error(transparent)]
     Name(#[from] InvalidName),
     #[error(transparent)]

@@ -10,6 +10,8 @@ mod digests;
 mod documents;
 mod groups;
 mod host_environment;
+#[cfg(all(unix, feature = "process"))]
+mod host_process;
 mod host_random;
 mod host_replay;
 mod host_store;
