@@ -271,6 +271,8 @@ fn a_setting_that_cannot_be_is_refused_with_its_line_and_what_to_write() {
         ("path = \"a/../../b\"", "filesystem", "without `..`"),
         ("allowed_hosts = [\"\"]", "http-client", "must have a character"),
         ("allowed_paths = [\"..\"]", "process", "without `..`"),
+        ("allowed_programs = [\"bin/ls\"]", "process", "an absolute path, or a name without `/`"),
+        ("allowed_programs = [\"\"]", "process", "must have a character"),
     ] {
         let text = format!(
             "name = \"a\"\ncomponent = \"a.wasm\"\n[[handlers]]\ntype = \"{kind}\"\n[handlers.config]\n{setting}"

@@ -30,6 +30,7 @@ const NAMED: &[(&str, &[&str])] = &[
     ("anyhow", &["theater-cli"]),
     ("rusqlite", &["theater-chain"]),
     ("ureq", &["theater-wasm"]),
+    ("rustix", &["theater-wasm"]),
 ];
 
 /// Packages and what they depend on, development dependencies aside.

@@ -87,6 +87,13 @@ impl ActorComponent {
     /// If the engine refuses them.
     pub(crate) fn link(&mut self, kind: HandlerKind) -> Result<(), LinkError> {
         let (interface, add) = match kind {
+            #[cfg(all(unix, feature = "process"))]
+            HandlerKind::Process => {
+                let added = host::process::add_to_linker(&self.component, &mut self.linker);
+                added.map_err(|error| LinkError::new(host::process::INTERFACE, format!("{error:#}")))?;
+                self.linked.push(kind);
+                return Ok(());
+            }
             // Makes the functions available; each life brings the host that answers them in its store.
             HandlerKind::Supervisor => {
                 return self.link_host(SupervisorHost::new(SupervisorHostConfig {}));
@@ -174,13 +181,21 @@ type AddToLinker = fn(&mut Linker<ActorStore>) -> wasmtime::Result<()>;
 
 /// What to do about an import that nothing provides.
 pub(crate) fn hint(import: &str) -> String {
-    match (host::handler_of(host::interface_of(import)), import.split_once('@')) {
+    let interface = host::interface_of(import);
+    if let Some((feature, kind)) = host::feature_of_import(interface) {
+        return format!(
+            "build theater-wasm with the feature `{feature}`, and add `[[handlers]]` with `type = \"{}\"` to the manifest",
+            kind.name()
+        );
+    }
+    match (host::handler_of(interface), import.split_once('@')) {
         (Some(kind), _) => format!("add `[[handlers]]` with `type = \"{}\"` to the manifest", kind.name()),
         (None, Some((interface, version))) if interface.starts_with("theater:simple/") => {
             format!("this runtime provides theater:simple without a version and as 0.1, not as {version}")
         }
         (None, _) => {
-            let provided = host::INTERFACES.map(|(interface, _)| interface).join(", ");
+            let provided: Vec<_> = host::INTERFACES.iter().map(|(interface, _)| *interface).collect();
+            let provided = provided.join(", ");
             format!(
                 "this runtime provides theater:simple/runtime, and where the manifest has their handlers: {provided}"
             )

@@ -3,6 +3,8 @@
 pub(crate) mod environment;
 pub(crate) mod filesystem;
 pub(crate) mod message_server;
+#[cfg(all(unix, feature = "process"))]
+pub(crate) mod process;
 pub(crate) mod random;
 mod record;
 pub(crate) mod runtime;
@@ -18,7 +20,7 @@ use wasmtime::component::{HasSelf, Linker, LinkerInstance};
 use crate::store::ActorStore;
 
 /// The interfaces that are given to who asks for them, each with the handler that does.
-pub(crate) const INTERFACES: [(&str, HandlerKind); 8] = [
+pub(crate) const INTERFACES: &[(&str, HandlerKind)] = &[
     (supervisor::INTERFACE, HandlerKind::Supervisor),
     (message_server::INTERFACE, HandlerKind::MessageServer),
     (timing::INTERFACE, HandlerKind::Timing),
@@ -27,6 +29,8 @@ pub(crate) const INTERFACES: [(&str, HandlerKind); 8] = [
     (store::INTERFACE, HandlerKind::Store),
     (filesystem::INTERFACE, HandlerKind::Filesystem),
     (wasi::INTERFACES, HandlerKind::Wasi),
+    #[cfg(all(unix, feature = "process"))]
+    (process::INTERFACE, HandlerKind::Process),
 ];
 
 /// The version under which the WIT package was published. Who depends on the published package imports its interfaces with a version, and
@@ -60,6 +64,18 @@ pub(crate) fn handler_of(import: &str) -> Option<HandlerKind> {
         return Some(HandlerKind::Wasi);
     }
     INTERFACES.iter().find(|(interface, _)| *interface == import).map(|(_, kind)| *kind)
+}
+
+/// The feature with which this runtime would provide a kind of handler.
+pub(crate) fn feature_of(kind: HandlerKind) -> Option<&'static str> {
+    (kind == HandlerKind::Process && cfg!(unix) && !provides(kind)).then_some("process")
+}
+
+/// The same of an interface, and the handler that asks for it.
+pub(crate) fn feature_of_import(import: &str) -> Option<(&'static str, HandlerKind)> {
+    let kind = HandlerKind::Process;
+    let name = import.strip_prefix("theater:simple/").filter(|name| *name == kind.name());
+    name.and_then(|_| feature_of(kind)).map(|feature| (feature, kind))
 }
 
 /// Whether this runtime provides a kind of handler.

@@ -10,6 +10,8 @@
 //!
 //! # Features
 //! - `https`: `HttpsSource` takes manifests, components and states over `https:` from hosts that are allowed. Off by default.
+//! - `process`: actors may run the programs that their manifests name, through `theater:simple/process`. Off by default; on Unix
+//!   only, elsewhere it changes nothing. A program is no guest: it may do whatever the user may who runs this process.
 
 #![forbid(unsafe_code)]
 

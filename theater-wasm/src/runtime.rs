@@ -50,7 +50,8 @@ pub use revive::{ReviveError, Revived, RevivedActor};
 /// Runs actors that are WebAssembly components.
 ///
 /// Cheap to clone; all clones are the same runtime. Dropping the last clone ends nothing: call
-/// [`shutdown`](Self::shutdown). It must be used inside a tokio runtime with time enabled.
+/// [`shutdown`](Self::shutdown). It must be used inside a tokio runtime with time enabled; with the feature `process`, with IO
+/// enabled as well.
 ///
 /// # Examples
 /// ```no_run

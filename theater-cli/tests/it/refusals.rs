@@ -19,6 +19,23 @@ fn worker(manifest: &str) -> Folder {
     Folder::new().with_example("components/worker.wasm").with("app.toml", manifest)
 }
 
+#[cfg(all(unix, not(feature = "process")))]
+#[test]
+fn a_build_without_programs_says_which_one_has_them() {
+    let folder = worker("name = \"a\"\ncomponent = \"worker.wasm\"\nhandlers = [{ type = \"process\" }]");
+    refused(&folder, &[], &["app.toml:3", "`cargo build --package theater-cli --features process`"]);
+}
+
+#[cfg(all(unix, feature = "process"))]
+#[test]
+fn a_build_with_programs_starts_an_actor_that_may_run_some() {
+    let manifest = "name = \"a\"\ncomponent = \"processes.wasm\"\nhandlers = [{ type = \"message-server\" }, \
+        { type = \"timing\" }, { type = \"process\", allowed_programs = [\"sh\"] }]";
+    let folder = Folder::new().with_example("components/processes.wasm").with("app.toml", manifest);
+    let checked = ended(theater().arg("check").arg(folder.path("app.toml")));
+    assert_eq!((checked.code, checked.stderr.as_str()), (Some(0), ""), "{checked}");
+}
+
 #[test]
 fn a_missing_manifest_is_named() {
     let folder = Folder::new();

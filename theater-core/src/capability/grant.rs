@@ -170,9 +170,9 @@ pub struct ProcessGrant {
     pub max_processes: u64,
     /// The most bytes of their output that wait. Default 1 MiB.
     pub max_output_buffer: u64,
-    /// Programs, as they are named. Default none.
+    /// Programs, as they are named: by an absolute path, or by a name that is looked up in `PATH`. Default none.
     pub allowed_programs: Vec<String>,
-    /// Folders that they may be run in. Default none.
+    /// Folders that they may be run in, without `..`; a relative one starts from where the runtime was started. Default none.
     pub allowed_paths: Vec<String>,
 }
 

@@ -100,7 +100,7 @@ fn process(settings: &Settings<'_>) -> Result<ProcessGrant, BadSetting> {
         max_output_buffer: settings
             .number("max_output_buffer", 1 << 30)?
             .unwrap_or(default.max_output_buffer),
-        allowed_programs: settings.texts("allowed_programs", name)?,
+        allowed_programs: settings.texts("allowed_programs", program)?,
         allowed_paths: settings.texts("allowed_paths", folder)?,
     })
 }
@@ -132,6 +132,12 @@ impl Settings<'_> {
 fn name(text: &str) -> Option<String> {
     let wrong = text.is_empty() || text.chars().any(char::is_control);
     wrong.then(|| "each must have a character, and no control characters".to_owned())
+}
+
+fn program(text: &str) -> Option<String> {
+    let relative = text.contains('/') && !text.starts_with('/');
+    let message = || "each must be an absolute path, or a name without `/`".to_owned();
+    name(text).or_else(|| relative.then(message))
 }
 
 fn variable(text: &str) -> Option<String> {

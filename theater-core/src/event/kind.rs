@@ -157,6 +157,16 @@ kinds! {
     EXECUTE_COMMAND = 127, "theater:simple/filesystem/execute-command";
     /// `filesystem.execute-nix-command`, its call or its outcome.
     EXECUTE_NIX_COMMAND = 128, "theater:simple/filesystem/execute-nix-command";
+    /// `process.os-spawn`, its call or its outcome.
+    PROCESS_SPAWN = 150, "theater:simple/process/os-spawn";
+    /// `process.os-write-stdin`, its call or its outcome.
+    PROCESS_WRITE_STDIN = 151, "theater:simple/process/os-write-stdin";
+    /// `process.os-status`, its outcome.
+    PROCESS_STATUS = 152, "theater:simple/process/os-status";
+    /// `process.os-signal`, its call or its outcome.
+    PROCESS_SIGNAL = 153, "theater:simple/process/os-signal";
+    /// `process.os-kill`, its call or its outcome.
+    PROCESS_KILL = 154, "theater:simple/process/os-kill";
     /// `wasi:clocks/wall-clock.now`, its outcome.
     WASI_WALL_CLOCK = 256, "wasi:clocks/wall-clock";
     /// `wasi:clocks/monotonic-clock.now`, its outcome.

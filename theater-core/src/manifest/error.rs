@@ -166,6 +166,17 @@ pub enum ManifestErrorKind {
         /// Those that it provides.
         provided: String,
     },
+    /// A handler that this runtime provides where it was built with a feature that is off by default.
+    #[error(
+        "handler `{handler}` is not in this build, which lacks the feature `{feature}` of theater-wasm; build the command \
+         with `cargo build --package theater-cli --features {feature}`"
+    )]
+    HandlerNeedsFeature {
+        /// The handler.
+        handler: &'static str,
+        /// The feature.
+        feature: &'static str,
+    },
 }
 
 fn meant(near: &Option<&'static str>) -> String {

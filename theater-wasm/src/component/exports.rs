@@ -103,6 +103,9 @@ exports! {
         (State<'_>, (&str, Option<&[u8]>)) => NewState;
     handle_child_external_stop: "theater:simple/supervisor-handlers", "handle-child-external-stop",
         (State<'_>, (&str,)) => NewState;
+    handle_stdout: "theater:simple/process-handlers", "handle-stdout", (State<'_>, (u64, &[u8])) => NewState;
+    handle_stderr: "theater:simple/process-handlers", "handle-stderr", (State<'_>, (u64, &[u8])) => NewState;
+    handle_exit: "theater:simple/process-handlers", "handle-exit", (State<'_>, (u64, i32)) => NewState;
 }
 
 fn missing(interface: &str, name: &str) -> ComponentErrorKind {

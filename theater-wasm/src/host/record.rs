@@ -54,7 +54,7 @@ macro_rules! as_text {
     )*};
 }
 
-as_text!(String, u64, f64, bool);
+as_text!(String, u32, u64, f64, bool);
 
 impl Answer for Option<String> {
     fn record(&self) -> Option<Bytes> {
@@ -81,7 +81,7 @@ macro_rules! as_cbor {
     )*};
 }
 
-as_cbor!(Vec<String>, Vec<(String, String)>, Vec<u32>);
+as_cbor!(Vec<String>, Vec<(String, String)>, Vec<u32>, (bool, Option<i32>, u64));
 
 /// What a guest gave, as a record names it: cut where it is longer than anything that is valid.
 pub(super) fn subject(parts: &[&str]) -> String {
@@ -123,6 +123,17 @@ impl ActorStore {
         given: Option<Bytes>,
         work: impl FnOnce(Arc<Services>) -> F,
     ) -> wasmtime::Result<Result<T, String>> {
+        self.effected_at(kind, subject, given, |services, _| work(services)).await
+    }
+
+    /// The same of a function that needs to know where the record of its call stands.
+    pub(super) async fn effected_at<T: Answer, F: Future<Output = Result<T, Refusal>>>(
+        &mut self,
+        kind: EventKind,
+        subject: String,
+        given: Option<Bytes>,
+        work: impl FnOnce(Arc<Services>, u64) -> F,
+    ) -> wasmtime::Result<Result<T, String>> {
         // What is too large is refused; it need not be recorded in full for that.
         let limit = self.limits().message;
         let data = given.filter(|given| given.len() as u64 <= limit);
@@ -131,8 +142,8 @@ impl ActorStore {
             Scripted::Answered(outcome) => return self.recorded_outcome(kind, Some(&subject), &outcome),
             Scripted::Unknown => Err(UNKNOWN.to_owned()),
             Scripted::Live => {
-                self.must_record(kind, called).await?;
-                self.perform(work).await
+                let seq = self.must_record_at(kind, called).await?;
+                self.perform(|services| work(services, seq)).await
             }
         };
         self.must_record(kind, outcome(subject, &result)).await?;
@@ -191,6 +202,9 @@ mod tests {
         back(Bytes::from_static(b"\0\xff"));
         back(String::from("ä"));
         back(u64::MAX);
+        back(u32::MAX);
+        back((true, None::<i32>, u64::MAX));
+        back((false, Some(-9), 1));
         back(0.1 + 0.2);
         back(f64::MIN_POSITIVE);
         back(true);

@@ -28,6 +28,11 @@ impl ActorStore {
     /// Records what the guest did. Where that is not possible the guest may not go on: what it does next would
     /// not be on its chain.
     pub(crate) async fn must_record(&mut self, kind: EventKind, payload: Bytes) -> wasmtime::Result<()> {
+        self.must_record_at(kind, payload).await.map(drop)
+    }
+
+    /// The same, and says where the record stands.
+    pub(crate) async fn must_record_at(&mut self, kind: EventKind, payload: Bytes) -> wasmtime::Result<u64> {
         let (id, runtime) = (self.caller().id, self.caller().runtime.clone());
         if self.script.is_some() {
             // Whoever runs a call again asks the script first.
@@ -41,7 +46,7 @@ impl ActorStore {
             }
         };
         match runtime.record(id, draft).await {
-            Ok(_) => Ok(()),
+            Ok(event) => Ok(event.header.seq),
             Err(ActorError::Limit(LimitError::Event { size, limit })) => {
                 Err(self.fail(ExitReason::EventTooLarge { size, limit }))
             }

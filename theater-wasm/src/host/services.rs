@@ -9,6 +9,8 @@ use theater_core::content::InvalidName;
 use theater_core::{HandlerKind, LimitError, Manifest};
 use tokio_util::sync::CancellationToken;
 
+#[cfg(all(unix, feature = "process"))]
+use super::process::{Bounds, ProcessRefusal, Programs};
 use super::random::Generator;
 use super::wasi::Monotonic;
 use crate::content::{ContentError, ContentStore};
@@ -34,6 +36,8 @@ pub(crate) struct Services {
     pub(super) random: Option<(RandomGrant, Generator)>,
     pub(super) folder: Option<Arc<Folder>>,
     pub(super) wasi: Option<(WasiGrant, Monotonic)>,
+    #[cfg(all(unix, feature = "process"))]
+    pub(super) programs: Option<Arc<Programs>>,
     /// Bytes of one content.
     pub(super) content_limit: u64,
     /// How long one call may take that works with files.
@@ -67,6 +71,8 @@ impl Services {
             folder: None,
             host_deadline: manifest.limits.host_deadline,
             wasi: None,
+            #[cfg(all(unix, feature = "process"))]
+            programs: None,
             content_limit: manifest.limits.message,
             stop,
         };
@@ -91,11 +97,35 @@ impl Services {
                 Grant::Wasi(grant) => {
                     services.wasi = Some((*grant, Monotonic::begin((provider.clock)())));
                 }
+                #[cfg(all(unix, feature = "process"))]
+                Grant::Process(grant) => {
+                    let bounds = Bounds {
+                        message: manifest.limits.message,
+                        event: manifest.limits.event,
+                        deadline: manifest.limits.host_deadline,
+                    };
+                    let (environment, stop) = (&provider.environment, services.stop.clone());
+                    services.programs = Some(Arc::new(Programs::new(grant, bounds, environment, stop)));
+                }
                 _ => continue,
             }
             needed = true;
         }
         needed.then(|| Arc::new(services))
+    }
+
+    /// The programs of this life.
+    #[cfg(all(unix, feature = "process"))]
+    pub(crate) fn programs_of_life(&self) -> Option<&Arc<Programs>> {
+        self.programs.as_ref()
+    }
+
+    /// Ends what must not outlive the life. Waits for nothing.
+    pub(crate) fn end(&self) {
+        #[cfg(all(unix, feature = "process"))]
+        if let Some(programs) = &self.programs {
+            programs.end();
+        }
     }
 
     /// Milliseconds since the Unix epoch.
@@ -129,6 +159,9 @@ pub(crate) enum Refusal {
     TooManyRandom { asked: u64, limit: u64 },
     #[error("a wait was not over after {limit} ms, the longest that wasi.max_sleep_duration allows")]
     Waited { limit: u64 },
+    #[cfg(all(unix, feature = "process"))]
+    #[error(transparent)]
+    Process(#[from] ProcessRefusal),
     #[error(transparent)]
     Name(#[from] InvalidName),
     #[error(transparent)]

@@ -178,6 +178,9 @@ async fn whole_life(life: Life, start: Start, mut inboxes: Inboxes, started: Sta
         let _ = started.take().map(|started| started.send(Ok(())));
     };
     let lived = AssertUnwindSafe(life.run(start, &mut inboxes, running)).catch_unwind().await;
+    if let Some(services) = &life.services {
+        services.end();
+    }
     let reason = lived.unwrap_or_else(|panic| ExitReason::HostPanicked { message: panic_message(&*panic) });
     let was_running = started.is_none();
     let inner = Arc::clone(&life.inner);

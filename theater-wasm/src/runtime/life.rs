@@ -2,6 +2,7 @@
 
 mod handlers;
 mod keeping;
+mod programs;
 
 use std::borrow::Cow;
 use std::pin::Pin;
@@ -25,6 +26,7 @@ use crate::host::services::Services;
 use crate::instance::{ActorInstance, InstantiateError};
 use crate::store::ActorStore;
 use keeping::Keeping;
+use programs::{Input, Programs};
 
 /// How a life is asked to end, and how others notice that it has.
 #[derive(Debug)]
@@ -133,6 +135,8 @@ struct Running<'a> {
     instance: Option<ActorInstance>,
     state: Option<Bytes>,
     keeping: Keeping,
+    /// What the programs of this life do.
+    programs: Programs,
 }
 
 impl Life {
@@ -183,11 +187,13 @@ impl Life {
         }
         let keeping = Keeping::new(self.entry.chain.totals());
         let Some(component) = &self.entry.component else {
-            let mut running = Running { life: self, instance: None, state: None, keeping };
+            let programs = Programs::default();
+            let mut running = Running { life: self, instance: None, state: None, keeping, programs };
             return running.serve(inboxes, || started(origin)).await;
         };
         let instance = self.instantiate(component).await?;
-        let mut running = Running { life: self, instance: Some(instance), state, keeping };
+        let programs = Programs::of(self);
+        let mut running = Running { life: self, instance: Some(instance), state, keeping, programs };
         if origin == Origin::Init {
             let id = self.entry.id.to_string();
             let called = running.call_init(&id).await?;
@@ -318,7 +324,10 @@ impl Running<'_> {
                 biased;
                 () = &mut stopped => return Ok(control.asked()),
                 Some(notice) = Inboxes::notice(&mut inboxes.notices) => self.handle_notice(notice).await?,
-                Some(message) = inboxes.mailbox.recv() => self.handle(message).await?,
+                Some(input) = self.programs.or_message(&mut inboxes.mailbox) => match input {
+                    Input::Message(message) => self.handle(message).await?,
+                    Input::Program(happening) => self.handle_program(happening).await?,
+                },
             }
         }
     }
@@ -346,7 +355,10 @@ impl Running<'_> {
                 Some(notice) = Inboxes::notice(&mut inboxes.notices), if !waits => {
                     self.handle_notice(notice).await?;
                 }
-                Some(message) = inboxes.mailbox.recv(), if !waits => self.handle(message).await?,
+                Some(input) = self.programs.or_message(&mut inboxes.mailbox), if !waits => match input {
+                    Input::Message(message) => self.handle(message).await?,
+                    Input::Program(happening) => self.handle_program(happening).await?,
+                },
             }
         }
     }
@@ -367,7 +379,10 @@ impl Running<'_> {
         let instance = self.instance.as_mut().expect("every call is preceded by `ready`");
         tokio::select! {
             biased;
-            called = instance.call::<P, R>(function, params) => called,
+            // What a kill broke off in the guest is no reason of its own.
+            called = instance.call::<P, R>(function, params) => called.map_err(|reason| {
+                if control.kill.is_cancelled() { control.asked() } else { reason }
+            }),
             () = control.kill.cancelled() => Err(control.asked()),
         }
     }

@@ -41,9 +41,10 @@ impl Accepted {
         })
     }
 
-    /// Whether it stood in the mailbox. `init` and the callbacks about children do not.
+    /// Whether it stood in the mailbox. `init` and the callbacks about children and programs do not.
     pub(super) fn is_message(&self) -> bool {
-        self.function != "init" && !self.function.starts_with("handle-child-")
+        let of_program = matches!(&*self.function, "handle-stdout" | "handle-stderr" | "handle-exit");
+        self.function != "init" && !of_program && !self.function.starts_with("handle-child-")
     }
 }
 

@@ -355,9 +355,31 @@ async fn call_export(
         "handle-child-exit" => {
             plain(instance.call(export!(handle_child_exit), (state, (subject, data))).await?)
         }
+        "handle-stdout" | "handle-stderr" => {
+            let function = if call.function == "handle-stdout" {
+                export!(handle_stdout)
+            } else {
+                export!(handle_stderr)
+            };
+            let pid = number::<u64>(subject, call)?;
+            plain(instance.call(function, (state, (pid, message))).await?)
+        }
+        "handle-exit" => {
+            let pid = number::<u64>(subject, call)?;
+            let code = number::<i32>(str::from_utf8(message).unwrap_or_default(), call)?;
+            plain(instance.call(export!(handle_exit), (state, (pid, code))).await?)
+        }
         "handle-child-external-stop" => {
             plain(instance.call(export!(handle_child_external_stop), (state, (subject,))).await?)
         }
         _ => None,
+    })
+}
+
+/// A number as records of what programs did have it.
+fn number<T: std::str::FromStr>(text: &str, call: &Accepted) -> Result<T, ExitReason> {
+    text.parse().map_err(|_| ExitReason::Diverged {
+        event: None,
+        message: format!("the record of a call of {} has no number where one should be", call.function),
     })
 }

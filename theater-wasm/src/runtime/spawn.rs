@@ -371,13 +371,18 @@ fn check_handlers(loaded: &LoadedManifest) -> Result<(), ManifestError> {
     match loaded.manifest.handlers.iter().find(|handler| !host::provides(handler.kind)) {
         None => Ok(()),
         Some(handler) => {
+            let name = handler.kind.name();
+            if let Some(feature) = host::feature_of(handler.kind) {
+                let kind = ManifestErrorKind::HandlerNeedsFeature { handler: name, feature };
+                return Err(ManifestError::new(&*loaded.origin, kind).at_line(handler.line));
+            }
             let provided: Vec<_> = HandlerKind::ALL
                 .into_iter()
                 .filter(|kind| host::provides(*kind))
                 .map(HandlerKind::name)
                 .collect();
             let provided = provided.join(", ");
-            let kind = ManifestErrorKind::HandlerNotProvided { handler: handler.kind.name(), provided };
+            let kind = ManifestErrorKind::HandlerNotProvided { handler: name, provided };
             Err(ManifestError::new(&*loaded.origin, kind).at_line(handler.line))
         }
     }

@@ -196,6 +196,95 @@ async fn whoever_calls_back_while_it_is_stopped_is_refused_and_ends_in_time() {
     }
 }
 
+/// The longest that the hostile actor may sleep at a time.
+const LONGEST: u64 = 3_600_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_sleeps_for_ever_in_init_ends_with_the_start_that_nobody_waits_for_any_more() {
+    let runtime = runtime();
+    // Compiled here, so that the next start is soon in its `init`.
+    hostile(&runtime).await;
+    // A start has no deadline of its own; giving it up ends the sleeper.
+    let start = theater_core::StartFrom::Init(Some(format!("z{LONGEST}").into()));
+    let spawning = runtime.spawn(theater_core::SpawnRequest::new(None, "hostile.toml").start(start));
+    let mut watching = runtime.watch();
+    let given_up = tokio::time::timeout(Duration::from_secs(1), spawning).await;
+    assert!(given_up.is_err(), "it sleeps: {given_up:?}");
+    let reason = tokio::time::timeout(Duration::from_secs(5), async {
+        loop {
+            if let Some(theater_wasm::Watched::Event(event)) = watching.next().await
+                && let theater_wasm::LifecycleKind::StartFailed { reason } = event.kind
+            {
+                return reason;
+            }
+        }
+    });
+    assert_eq!(reason.await.expect("it ends at once"), ExitReason::Killed);
+    // A parent that spawns it is told so after its deadline for host calls.
+    let parent = root(
+        &runtime,
+        "name = \"parent\"\ncomponent = \"supervisor.wasm\"\nlimits = { host_deadline = \"500ms\" }\n\
+         handlers = [{ type = \"message-server\" }, { type = \"supervisor\" }, { type = \"timing\" }]",
+    )
+    .await;
+    runtime.send(parent, format!("spawn hostile.toml z{LONGEST}")).await.unwrap();
+    let told = eventually("the parent is told", || async {
+        let records = supervisor_records(&runtime, parent, EventKind::SPAWN).await;
+        records.get(1).map(|outcome| outcome.data.clone().expect("an outcome"))
+    });
+    let told = String::from_utf8_lossy(&told.await).into_owned();
+    assert!(told.contains("did not end within 500ms"), "{told}");
+    assert_eq!(ask(&runtime, parent, "list").await, "");
+    runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_sleeps_for_ever_in_a_request_is_waited_for_until_the_deadline_of_host_calls() {
+    let runtime = runtime();
+    let actor = hostile(&runtime).await;
+    let started = Instant::now();
+    let error = ask_err(&runtime, actor, &format!("z{LONGEST}")).await;
+    let limit = Duration::from_secs(5);
+    assert!(
+        matches!(error, ActorError::DeadlineExceeded { operation: "request", limit: l } if l == limit),
+        "{error}"
+    );
+    assert!(started.elapsed() < limit * 2, "{:?}", started.elapsed());
+    // It sleeps on, and is killed at once.
+    let started = Instant::now();
+    let reason = runtime.stop(Authority::Operator, actor, StopMode::Kill).await.unwrap();
+    assert_eq!(reason, ExitReason::Killed);
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    theater_chain::verify(&events(&runtime, actor).await).expect("a sound chain");
+    runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_sleeps_for_ever_while_it_is_stopped_is_woken_and_killed_when_its_time_is_over() {
+    for (mode, expected) in [("z", ExitReason::Stopped), ("Z", ExitReason::Killed)] {
+        let runtime = runtime();
+        let actor = hostile(&runtime).await;
+        runtime.send(actor, format!("{mode}{LONGEST}")).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let started = Instant::now();
+        let grace = StopMode::Graceful(Duration::from_millis(250));
+        let reason = runtime.stop(Authority::Operator, actor, grace).await.unwrap();
+        assert!(started.elapsed() < Duration::from_secs(5), "{mode}: {:?}", started.elapsed());
+        assert!(
+            reason == expected || matches!(reason, ExitReason::TimedOut { .. }) && mode == "Z",
+            "{mode}: {reason}"
+        );
+        let told = super::messages::chain::refusals(&runtime, actor, EventKind::TIMING_SLEEP).await;
+        assert_eq!(
+            told.first().map(String::as_str),
+            Some("the wait was given up because the actor is asked to end"),
+            "{mode}"
+        );
+        theater_chain::verify(&events(&runtime, actor).await).expect("a sound chain");
+        runtime.shutdown().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn panics_in_every_export_end_in_traps_or_cost_the_callback_alone() {
     let runtime = runtime();

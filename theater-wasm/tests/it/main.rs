@@ -12,6 +12,8 @@ mod documents;
 mod groups;
 mod host_environment;
 mod host_filesystem;
+#[cfg(all(unix, feature = "process"))]
+mod host_process;
 mod host_random;
 mod host_replay;
 mod host_store;

@@ -17,6 +17,7 @@ async fn refused(manifest: &str) -> String {
         .with("bare.wasm", component("bare.wasm"))
         .with("needy.wasm", component("needy.wasm"))
         .with("supervisor.wasm", component("supervisor.wasm"))
+        .with("processes.wasm", component("processes.wasm"))
         .with("text.wasm", "this is not a component")
         .with("module.wasm", &b"\0asm\x01\0\0\0"[..])
         .with("empty.wasm", &b"\0asm\x0d\0\x01\0"[..])
@@ -58,8 +59,8 @@ async fn each_bad_app_is_refused_with_what_where_and_what_to_do() {
             vec!["supervisor.wasm", "theater:simple/supervisor", "type = \"supervisor\""],
         ),
         (
-            "name = \"a\"\ncomponent = \"worker.wasm\"\n[[handlers]]\ntype = \"process\"",
-            vec!["app.toml:4", "`process` is not provided"],
+            "name = \"a\"\ncomponent = \"worker.wasm\"\n[[handlers]]\ntype = \"http-framework\"",
+            vec!["app.toml:4", "`http-framework` is not provided"],
         ),
         (
             "name = \"a\"\ncomponent = \"bare.wasm\"\ninit_state = \"large.state\"\n[limits]\nstate = \"64KiB\"",
@@ -73,6 +74,22 @@ async fn each_bad_app_is_refused_with_what_where_and_what_to_do() {
             assert!(text.contains(part), "{manifest}\n=> {text}\nlacks {part}");
         }
     }
+}
+
+#[cfg(all(unix, not(feature = "process")))]
+#[tokio::test]
+async fn a_build_without_programs_refuses_a_manifest_that_asks_for_them_and_says_which_feature_is_missing() {
+    let granted = "name = \"a\"\ncomponent = \"worker.wasm\"\n[[handlers]]\ntype = \"process\"";
+    let text = refused(granted).await;
+    let expected = "app.toml:4: handler `process` is not in this build, which lacks the feature `process` of theater-wasm; \
+        build the command with `cargo build --package theater-cli --features process`";
+    assert!(text.starts_with(expected), "{text}");
+    let imports = "name = \"a\"\ncomponent = \"processes.wasm\"\n\
+        handlers = [{ type = \"message-server\" }, { type = \"timing\" }]";
+    let text = refused(imports).await;
+    let hint = "import theater:simple/process is not provided; build theater-wasm with the feature `process`, and add \
+        `[[handlers]]` with `type = \"process\"` to the manifest";
+    assert!(text.contains(hint), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,6 +24,8 @@
 //! | `G` | | returns a state that says to be a billion bytes long |
 //! | `u` | | returns an error that is no text |
 //! | `x` | n | returns an error of n bytes |
+//! | `z` | n | sleeps n milliseconds again and again until that is refused |
+//! | `Z` | n | the same, and goes on when it is refused |
 //! | `n` | | answers `ok` |
 //!
 //! The initial state is a mode and its text, and `init` does that. Where a state begins with `p`, every export panics.
@@ -41,8 +43,20 @@ use theater::simple::runtime::log;
 use theater::simple::supervisor::{
     get_child_events, get_child_state, restart_child, resume, spawn, stop_child,
 };
+use theater::simple::timing::sleep;
 
-wit_bindgen::generate!({ world: "supervising-with-handlers", path: "../../../wit" });
+wit_bindgen::generate!({
+    inline: "
+        package example:hostile;
+
+        world hostile {
+            include theater:simple/supervising-with-handlers;
+            import theater:simple/timing;
+        }
+    ",
+    path: "../../../wit",
+    generate_all,
+});
 
 struct Hostile;
 
@@ -149,16 +163,31 @@ fn attack(state: State, message: &[u8]) -> Result<(State, String), String> {
         b'p' => panic!("told to panic"),
         b'P' => return Ok((Some(b"p".to_vec()), said(Ok(())))),
         b'g' => {
-            let size = text.parse().map_err(|error| format!("not a number: {error}"))?;
+            let size = number(text)?;
             return Ok((Some(vec![b'g'; size]), said(Ok(()))));
         }
         b'G' => return Ok((Some(claim(BILLION)), said(Ok(())))),
         b'u' => return Err(no_text()),
-        b'x' => return Err("x".repeat(text.parse().map_err(|error| format!("not a number: {error}"))?)),
+        b'x' => return Err("x".repeat(number(text)?)),
+        b'z' => {
+            let time = number(text)?;
+            refused_after(|| sleep(time))
+        }
+        b'Z' => {
+            let time = number(text)?;
+            loop {
+                // However it is answered.
+                let _ = sleep(time);
+            }
+        }
         b'n' => said(Ok(())),
         _ => return Err(format!("unknown mode: {mode}")),
     };
     Ok((state, answer))
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("not a number: {text}"))
 }
 
 /// Everything that takes an id, with one that this actor has no right to.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use theater_core::{ActorId, ActorRuntime, SpawnRequest, StartFrom};
+use theater_core::{ActorId, ActorRuntime, Authority, SpawnRequest, StartFrom, StopMode};
 use theater_wasm::WasmRuntime;
 
 use crate::support::*;
@@ -38,10 +38,20 @@ async fn attack(runtime: WasmRuntime, message: String, begun: Arc<AtomicUsize>) 
             continue;
         };
         begun.fetch_add(1, Ordering::Relaxed);
-        // However it ends, or is refused.
-        let _ = runtime.request(actor.id, message.clone()).await;
-        let _ = runtime.stop(theater_core::Authority::Operator, actor.id, theater_core::StopMode::Kill).await;
-        let _ = runtime.reap(theater_core::Authority::Operator, actor.id).await;
+        // However it ends, or is refused. One that sleeps for ever is stopped in the middle of it.
+        let asked = runtime.request(actor.id, message.clone());
+        let mode = match message.starts_with('Z') {
+            true => {
+                let _ = tokio::time::timeout(Duration::from_millis(10), asked).await;
+                StopMode::Graceful(Duration::from_millis(50))
+            }
+            false => {
+                let _ = asked.await;
+                StopMode::Kill
+            }
+        };
+        let _ = runtime.stop(Authority::Operator, actor.id, mode).await;
+        let _ = runtime.reap(Authority::Operator, actor.id).await;
     }
 }
 
@@ -86,6 +96,9 @@ async fn a_bystanders_median_latency_stays_within_twice_its_quiet_one_whatever_a
         "p",
         "g70000",
         "iPING ../../etc/passwd",
+        "z3600000",
+        "z1",
+        "Z3600000",
     ];
     let mut slow = Vec::new();
     for attack in attacks {
