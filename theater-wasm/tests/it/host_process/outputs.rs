@@ -132,9 +132,9 @@ async fn a_component_of_june_2025_without_handlers_starts_programs_as_well() {
     }
     let pid = call(&runtime, id, &["spawn", "cat"]).await;
     assert_eq!(call(&runtime, id, &["write", &pid, "x"]).await, "1");
-    assert_eq!(call(&runtime, id, &["signal", &pid, "1"]).await, "ok");
+    assert_eq!(call(&runtime, id, &["signal", &pid, "15"]).await, "ok");
     eventually("it ends", || async {
-        (call(&runtime, id, &["status", &pid]).await == "ended -1").then_some(())
+        (call(&runtime, id, &["status", &pid]).await == "ended -15").then_some(())
     })
     .await;
     runtime.shutdown().await;

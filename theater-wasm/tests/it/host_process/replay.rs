@@ -31,8 +31,8 @@ async fn every_function_and_every_call_of_a_program_comes_out_again_without_a_pr
     assert_eq!(call(&runtime, id, &["write", &cat, "hello\n"]).await, "6");
     heard(&runtime, id, &format!("out {cat} hello")).await;
     call(&runtime, id, &["status", &cat]).await;
-    assert_eq!(call(&runtime, id, &["signal", &cat, "1"]).await, "ok");
-    heard(&runtime, id, &format!("exit {cat} -1")).await;
+    assert_eq!(call(&runtime, id, &["signal", &cat, "15"]).await, "ok");
+    heard(&runtime, id, &format!("exit {cat} -15")).await;
     let other = shell(&runtime, id, &[], "touch was-here; echo out; echo err >&2; exec sleep 60").await;
     heard(&runtime, id, &format!("err {other} err\\n")).await;
     heard(&runtime, id, &format!("out {other} out\\n")).await;
