@@ -27,7 +27,6 @@ mod limits;
 mod liveness;
 mod messages;
 mod names;
-mod other_guests;
 mod refusals;
 mod revive;
 mod seed;

@@ -1,7 +1,11 @@
 //! The supervised worker of the examples in Python and in JavaScript, each driven by the same functions, as the one in Rust is.
 //!
 //! `examples/build-other-guests` builds them; they are too large to check in. Where they are not there these tests say so, and fail if
-//! `CI` is `true`.
+//! `CI` is `true`. A program of its own: compiling them takes all processors for a while, and other tests measure times.
+
+#[path = "../it/support.rs"]
+#[expect(dead_code, reason = "the other tests use the rest of it")]
+mod support;
 
 use std::path::PathBuf;
 use std::sync::{LazyLock, OnceLock};
@@ -10,7 +14,7 @@ use theater_core::event::payload::{HostCall, decode};
 use theater_core::{ActorId, ActorRuntime, EventKind, MapSource, SpawnRequest};
 use theater_wasm::WasmRuntime;
 
-use crate::support::{ask, ask_err, components, engine, events, eventually, root, spawn_child, state};
+use support::{ask, ask_err, components, engine, events, eventually, root, spawn_child, state};
 
 /// One for all tests: an actor's task may not end with the test that started it first.
 static TOKIO: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
