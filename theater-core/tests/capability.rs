@@ -221,6 +221,26 @@ fn one_step_more_than_the_parent_in_any_setting_is_refused_with_the_difference()
             "host `b.example` is not the parent's to give",
         ),
         (
+            "{ type = \"http-client\", allowed_hosts = [\"a.example\"] }",
+            "{ type = \"http-client\", allowed_hosts = [\"a.example:8080\"] }",
+            "host `a.example:8080` is not the parent's to give",
+        ),
+        (
+            "{ type = \"http-client\" }",
+            "{ type = \"http-client\", max_request_duration = 60000 }",
+            "http-client.max_request_duration 60000 is more than the parent's 30000",
+        ),
+        (
+            "{ type = \"http-client\", max_response_size = 1000 }",
+            "{ type = \"http-client\" }",
+            "http-client.max_response_size is missing, and the parent has one",
+        ),
+        (
+            "{ type = \"http-client\", max_request_size = 1000 }",
+            "{ type = \"http-client\", max_request_size = 1001 }",
+            "http-client.max_request_size 1001 is more than the parent's 1000",
+        ),
+        (
             "{ type = \"process\", allowed_programs = [\"ls\"] }",
             "{ type = \"process\", allowed_programs = [\"ls\", \"sh\"] }",
             "program `sh` is not the parent's to give",
@@ -262,7 +282,13 @@ fn a_setting_that_cannot_be_is_refused_with_its_line_and_what_to_write() {
         ("allowed_vars = [\"\"]", "environment", "not empty, without `=`"),
         ("allowed_prefixes = [\"A=\"]", "environment", "not empty, without `=`"),
         ("path = \"a/../../b\"", "filesystem", "without `..`"),
-        ("allowed_hosts = [\"\"]", "http-client", "must have a character"),
+        ("allowed_hosts = [\"\"]", "http-client", "must be one host"),
+        ("allowed_hosts = [\"*.example.org\"]", "http-client", "there are no wildcards"),
+        ("allowed_hosts = [\"https://example.org\"]", "http-client", "must be one host"),
+        ("allowed_hosts = [\"example.org:0\"]", "http-client", "must be one host"),
+        ("allowed_hosts = [\"example.org:080\"]", "http-client", "must be one host"),
+        ("allowed_hosts = [\"me@example.org\"]", "http-client", "must be one host"),
+        ("max_request_duration = 0", "http-client", "must be a number from 1 to"),
         ("allowed_paths = [\"..\"]", "process", "without `..`"),
     ] {
         let text = format!(

@@ -28,6 +28,7 @@ const NAMED: &[(&str, &[&str])] = &[
     ("anyhow", &["theater-cli"]),
     ("rusqlite", &["theater-chain"]),
     ("ureq", &["theater-wasm"]),
+    ("hyper", &["theater-wasm"]),
 ];
 
 /// Packages and what they depend on, development dependencies aside.

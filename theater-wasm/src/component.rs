@@ -100,6 +100,10 @@ impl ActorComponent {
             HandlerKind::Filesystem => {
                 (host::filesystem::INTERFACE, host::filesystem::add_to_linker as AddToLinker)
             }
+            #[cfg(feature = "http-client")]
+            HandlerKind::HttpClient => {
+                (host::http_client::INTERFACE, host::http_client::add_to_linker as AddToLinker)
+            }
             _ => return Ok(()),
         };
         add(&mut self.linker).map_err(|error| LinkError::new(interface, format!("{error:#}")))?;
@@ -129,7 +133,9 @@ impl ActorComponent {
             name == host::runtime::INTERFACE
                 || name == "theater:simple/types"
                 || (name == host::supervisor::INTERFACE && self.supervisor.is_some())
-                || self.linked.iter().any(|linked| host::INTERFACES.contains(&(name, *linked)))
+                || self.linked.iter().any(|linked| {
+                    host::INTERFACES.contains(&(name, *linked)) || host::HTTP_TYPES == (name, *linked)
+                })
         };
         let engine = self.engine.wasmtime();
         for (import, _) in self.component.component_type().imports(engine) {
@@ -160,10 +166,13 @@ type AddToLinker = fn(&mut Linker<ActorStore>) -> wasmtime::Result<()>;
 
 /// What to do about an import that nothing provides.
 pub(crate) fn hint(import: &str) -> String {
-    match host::INTERFACES.iter().find(|(interface, _)| *interface == import) {
+    let of_types = [host::HTTP_TYPES];
+    let known = host::INTERFACES.iter().chain(&of_types).find(|(interface, _)| *interface == import);
+    match known {
         Some((_, kind)) => format!("add `[[handlers]]` with `type = \"{}\"` to the manifest", kind.name()),
         None => {
-            let provided = host::INTERFACES.map(|(interface, _)| interface).join(", ");
+            let provided: Vec<_> = host::INTERFACES.iter().map(|(interface, _)| *interface).collect();
+            let provided = provided.join(", ");
             format!(
                 "this runtime provides theater:simple/runtime, and where the manifest has their handlers: {provided}"
             )

@@ -2,6 +2,8 @@
 
 pub(crate) mod environment;
 pub(crate) mod filesystem;
+#[cfg(feature = "http-client")]
+pub(crate) mod http_client;
 pub(crate) mod message_server;
 pub(crate) mod random;
 mod record;
@@ -14,7 +16,7 @@ pub(crate) mod timing;
 use theater_core::HandlerKind;
 
 /// The interfaces that are given to who asks for them, each with the handler that does.
-pub(crate) const INTERFACES: [(&str, HandlerKind); 7] = [
+pub(crate) const INTERFACES: &[(&str, HandlerKind)] = &[
     (supervisor::INTERFACE, HandlerKind::Supervisor),
     (message_server::INTERFACE, HandlerKind::MessageServer),
     (timing::INTERFACE, HandlerKind::Timing),
@@ -22,7 +24,20 @@ pub(crate) const INTERFACES: [(&str, HandlerKind); 7] = [
     (environment::INTERFACE, HandlerKind::Environment),
     (store::INTERFACE, HandlerKind::Store),
     (filesystem::INTERFACE, HandlerKind::Filesystem),
+    #[cfg(feature = "http-client")]
+    (http_client::INTERFACE, HandlerKind::HttpClient),
 ];
+
+/// The interface of types that comes with another one.
+pub(crate) const HTTP_TYPES: (&str, HandlerKind) = ("theater:simple/http-types", HandlerKind::HttpClient);
+
+/// How to get a build with a handler that this one lacks.
+pub(crate) fn not_built(kind: HandlerKind) -> Option<&'static str> {
+    let lacks = kind == HandlerKind::HttpClient && !provides(kind);
+    lacks.then_some(
+        "it needs the feature `http-client` of theater-wasm, which theater-cli has unless it is built with `--no-default-features`",
+    )
+}
 
 /// Whether this runtime provides a kind of handler.
 pub(crate) fn provides(kind: HandlerKind) -> bool {
@@ -44,6 +59,7 @@ pub(crate) mod bindings {
                 import theater:simple/environment;
                 import theater:simple/store;
                 import theater:simple/filesystem;
+                import theater:simple/http-client;
                 export theater:simple/actor;
                 export theater:simple/message-server-client;
                 export theater:simple/supervisor-handlers;

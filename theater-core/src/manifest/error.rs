@@ -166,6 +166,14 @@ pub enum ManifestErrorKind {
         /// Those that it provides.
         provided: String,
     },
+    /// A handler that this build of the runtime lacks.
+    #[error("handler `{handler}` is not in this build; {remedy}")]
+    HandlerNotBuilt {
+        /// The handler.
+        handler: &'static str,
+        /// How to get a build that has it.
+        remedy: String,
+    },
 }
 
 fn meant(near: &Option<&'static str>) -> String {

@@ -59,7 +59,7 @@ impl ComponentCache {
         digest: Digest,
         bytes: Bytes,
     ) -> Outcome {
-        let handlers = host::INTERFACES.map(|(_, kind)| manifest.has_handler(kind));
+        let handlers = std::array::from_fn(|index| manifest.has_handler(host::INTERFACES[index].1));
         let cell = Arc::clone(&self.entries.entry((digest, handlers)).or_default());
         let engine = engine.clone();
         cell.get_or_init(|| async move {

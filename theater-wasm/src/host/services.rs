@@ -23,6 +23,8 @@ pub(crate) struct Provider {
     pub(crate) environment: Arc<BTreeMap<String, String>>,
     pub(crate) contents: Arc<dyn ContentStore>,
     pub(crate) folders: Arc<Folders>,
+    #[cfg(feature = "http-client")]
+    pub(crate) http: Arc<crate::http::Client>,
 }
 
 /// Everything for one life of one actor.
@@ -32,6 +34,8 @@ pub(crate) struct Services {
     pub(super) environment: Option<EnvironmentGrant>,
     pub(super) random: Option<(RandomGrant, Generator)>,
     pub(super) folder: Option<Arc<Folder>>,
+    #[cfg(feature = "http-client")]
+    pub(super) http: Option<theater_core::capability::HttpClientGrant>,
     /// Bytes of one content.
     pub(super) content_limit: u64,
     /// How long one call may take that works with files.
@@ -63,6 +67,8 @@ impl Services {
             environment: None,
             random: None,
             folder: None,
+            #[cfg(feature = "http-client")]
+            http: None,
             host_deadline: manifest.limits.host_deadline,
             content_limit: manifest.limits.message,
             stop,
@@ -85,6 +91,8 @@ impl Services {
                     let folder = |place| Arc::new(Folder::new(Arc::clone(&provider.folders), place));
                     services.folder = place.map(folder);
                 }
+                #[cfg(feature = "http-client")]
+                Grant::HttpClient(grant) => services.http = Some(grant.clone()),
                 _ => continue,
             }
             needed = true;
@@ -138,6 +146,17 @@ pub(crate) enum Refusal {
          program in `allowed_programs` to the manifest, and use theater:simple/process"
     )]
     NoPrograms,
+    #[cfg(feature = "http-client")]
+    #[error(transparent)]
+    Request(#[from] crate::http::RequestError),
+    #[cfg(feature = "http-client")]
+    #[error(transparent)]
+    Http(#[from] crate::http::HttpError),
+    #[cfg(feature = "http-client")]
+    #[error(
+        "the request takes {size} bytes, more than http-client.max_request_size or limits.message allow, which is {limit}"
+    )]
+    LargeRequest { size: u64, limit: u64 },
     #[error("the list takes {size} bytes, more than limits.message allows, which is {limit}")]
     LongList { size: u64, limit: u64 },
 }

@@ -366,6 +366,11 @@ fn check_handlers(loaded: &LoadedManifest) -> Result<(), ManifestError> {
     match loaded.manifest.handlers.iter().find(|handler| !host::provides(handler.kind)) {
         None => Ok(()),
         Some(handler) => {
+            if let Some(remedy) = host::not_built(handler.kind) {
+                let (handler, remedy, line) = (handler.kind.name(), remedy.to_owned(), handler.line);
+                let kind = ManifestErrorKind::HandlerNotBuilt { handler, remedy };
+                return Err(ManifestError::new(&*loaded.origin, kind).at_line(line));
+            }
             let provided: Vec<_> = HandlerKind::ALL
                 .into_iter()
                 .filter(|kind| host::provides(*kind))

@@ -11,12 +11,16 @@ mod documents;
 mod groups;
 mod host_environment;
 mod host_filesystem;
+#[cfg(feature = "http-client")]
+mod host_http_client;
 mod host_random;
 mod host_replay;
 mod host_store;
 mod host_support;
 mod host_timing;
 mod hostile;
+#[cfg(feature = "http-client")]
+mod http_server;
 mod isolation;
 mod limits;
 mod liveness;
