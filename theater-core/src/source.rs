@@ -18,7 +18,7 @@ use crate::manifest::{ChildSpec, Manifest, ManifestError, ManifestErrorKind};
 
 pub use crate::event::ContentDigest;
 pub use crate::manifest::{AddressProblem, FetchError};
-pub use address::Address;
+pub use address::{Address, authority};
 pub use checked::{Content, INLINE, find, read, read_with};
 pub use content::{ContentSource, MemoryContent, StoreSource};
 pub use load::load;

@@ -31,6 +31,7 @@ const NAMED: &[(&str, &[&str])] = &[
     ("rusqlite", &["theater-chain"]),
     ("ureq", &["theater-wasm"]),
     ("rustix", &["theater-wasm"]),
+    ("hyper", &["theater-wasm"]),
 ];
 
 /// Packages and what they depend on, development dependencies aside.

@@ -208,12 +208,8 @@ async fn call_floor(bares: &mut [BareActor], messages: usize, asks: bool) {
     let pairs = bares.len() / 2;
     for n in 0..messages {
         let pair = 2 * (n % pairs);
-        assert!(bares[pair].request(command.as_bytes()).await);
-        if asks {
-            assert!(bares[pair + 1].request(b"total").await);
-        } else {
-            bares[pair + 1].send(b"total").await;
-        }
+        assert!(bares[pair].message(command.as_bytes(), true).await);
+        assert!(bares[pair + 1].message(b"total", asks).await);
     }
 }
 

@@ -111,6 +111,10 @@ impl ActorComponent {
                 (host::filesystem::INTERFACE, host::filesystem::add_to_linker as AddToLinker)
             }
             HandlerKind::Wasi => (host::wasi::INTERFACES, host::wasi::add_to_linker as AddToLinker),
+            #[cfg(feature = "http-client")]
+            HandlerKind::HttpClient => {
+                (host::http_client::INTERFACE, host::http_client::add_to_linker as AddToLinker)
+            }
             _ => return Ok(()),
         };
         add(&mut self.linker).map_err(|error| LinkError::new(interface, format!("{error:#}")))?;

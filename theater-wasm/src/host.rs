@@ -2,6 +2,8 @@
 
 pub(crate) mod environment;
 pub(crate) mod filesystem;
+#[cfg(feature = "http-client")]
+pub(crate) mod http_client;
 pub(crate) mod message_server;
 #[cfg(all(unix, feature = "process"))]
 pub(crate) mod process;
@@ -31,7 +33,12 @@ pub(crate) const INTERFACES: &[(&str, HandlerKind)] = &[
     (wasi::INTERFACES, HandlerKind::Wasi),
     #[cfg(all(unix, feature = "process"))]
     (process::INTERFACE, HandlerKind::Process),
+    #[cfg(feature = "http-client")]
+    (http_client::INTERFACE, HandlerKind::HttpClient),
 ];
+
+/// The interface of types that comes with `http-client`.
+const HTTP_TYPES: &str = "theater:simple/http-types";
 
 /// The version under which the WIT package was published. Who depends on the published package imports its interfaces with a version, and
 /// who has the package's files without.
@@ -63,19 +70,30 @@ pub(crate) fn handler_of(import: &str) -> Option<HandlerKind> {
     if wasi::provides(import) {
         return Some(HandlerKind::Wasi);
     }
+    if import == HTTP_TYPES && provides(HandlerKind::HttpClient) {
+        return Some(HandlerKind::HttpClient);
+    }
     INTERFACES.iter().find(|(interface, _)| *interface == import).map(|(_, kind)| *kind)
 }
 
 /// The feature with which this runtime would provide a kind of handler.
 pub(crate) fn feature_of(kind: HandlerKind) -> Option<&'static str> {
-    (kind == HandlerKind::Process && cfg!(unix) && !provides(kind)).then_some("process")
+    let feature = match kind {
+        HandlerKind::Process if cfg!(unix) => "process",
+        HandlerKind::HttpClient => "http-client",
+        _ => return None,
+    };
+    (!provides(kind)).then_some(feature)
 }
 
 /// The same of an interface, and the handler that asks for it.
 pub(crate) fn feature_of_import(import: &str) -> Option<(&'static str, HandlerKind)> {
-    let kind = HandlerKind::Process;
-    let name = import.strip_prefix("theater:simple/").filter(|name| *name == kind.name());
-    name.and_then(|_| feature_of(kind)).map(|feature| (feature, kind))
+    let kind = match import {
+        "theater:simple/process" => HandlerKind::Process,
+        "theater:simple/http-client" | HTTP_TYPES => HandlerKind::HttpClient,
+        _ => return None,
+    };
+    feature_of(kind).map(|feature| (feature, kind))
 }
 
 /// Whether this runtime provides a kind of handler.
@@ -98,6 +116,7 @@ pub(crate) mod bindings {
                 import theater:simple/environment;
                 import theater:simple/store;
                 import theater:simple/filesystem;
+                import theater:simple/http-client;
                 export theater:simple/actor;
                 export theater:simple/message-server-client;
                 export theater:simple/supervisor-handlers;

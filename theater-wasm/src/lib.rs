@@ -12,6 +12,8 @@
 //! - `https`: `HttpsSource` takes manifests, components and states over `https:` from hosts that are allowed. Off by default.
 //! - `process`: actors may run the programs that their manifests name, through `theater:simple/process`. Off by default; on Unix
 //!   only, elsewhere it changes nothing. A program is no guest: it may do whatever the user may who runs this process.
+//! - `http-client`: the handler of that name, with which actors ask the hosts that their manifests allow. Off by default; without it a
+//!   manifest that asks for the handler is refused.
 
 #![forbid(unsafe_code)]
 
@@ -20,11 +22,15 @@ mod content;
 mod engine;
 mod folder;
 mod host;
+#[cfg(feature = "http-client")]
+mod http;
 mod instance;
 mod runtime;
 mod script;
 mod source;
 mod store;
+#[cfg(any(feature = "https", feature = "http-client"))]
+mod tls;
 
 pub use component::{ActorComponent, PreparedComponent};
 pub use content::{ContentError, ContentStore, DEFAULT_CONTENT_LIMIT, FileContents, MemoryContents};
@@ -35,6 +41,8 @@ pub use runtime::{
     ReviveError, Revived, RevivedActor, RuntimeBuilder, RuntimeConfig, WasmRuntime, Watched,
 };
 #[cfg(feature = "https")]
-pub use source::{AllowedHost, HttpsConfig, HttpsSource, InvalidHost, InvalidRoots, TlsRoots};
+pub use source::{AllowedHost, HttpsConfig, HttpsSource, InvalidHost};
 pub use source::{FileSource, FolderContent, MapFile};
 pub use store::ActorStore;
+#[cfg(any(feature = "https", feature = "http-client"))]
+pub use tls::{InvalidRoots, TlsRoots};

@@ -9,5 +9,5 @@ mod map;
 pub use files::FileSource;
 pub use folder::FolderContent;
 #[cfg(feature = "https")]
-pub use https::{AllowedHost, HttpsConfig, HttpsSource, InvalidHost, InvalidRoots, TlsRoots};
+pub use https::{AllowedHost, HttpsConfig, HttpsSource, InvalidHost};
 pub use map::MapFile;

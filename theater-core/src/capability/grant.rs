@@ -154,12 +154,33 @@ impl FilesystemGrant {
     }
 }
 
-/// Which hosts an actor may ask.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// Which hosts an actor may ask, and how much of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HttpClientGrant {
-    /// Names of hosts, exactly.
+    /// Hosts, exactly and in lowercase: `example.org` with the port of the scheme, `example.org:8080` with that one.
     pub allowed_hosts: Vec<String>,
+    /// How long a request may take in milliseconds, to the last byte of its response. Default 30 s.
+    pub max_duration: u64,
+    /// Bytes of a request. `None`: as many as a message may have, which bounds it in any case.
+    pub max_request: Option<u64>,
+    /// Bytes of a response. `None`: as many as a message may have, which bounds it in any case.
+    pub max_response: Option<u64>,
+}
+
+impl Default for HttpClientGrant {
+    fn default() -> Self {
+        Self { allowed_hosts: Vec::new(), max_duration: 30_000, max_request: None, max_response: None }
+    }
+}
+
+impl HttpClientGrant {
+    /// Whether the host, in lowercase, may be asked at this port, by a scheme whose own port is `usual`.
+    #[must_use]
+    pub fn allows(&self, host: &str, port: u16, usual: u16) -> bool {
+        let with_port = format!("{host}:{port}");
+        self.allowed_hosts.iter().any(|allowed| *allowed == with_port || (port == usual && allowed == host))
+    }
 }
 
 /// Which programs an actor may run.

@@ -31,10 +31,7 @@ pub(crate) fn grant(kind: HandlerKind, config: &toml::Table) -> Result<Grant, Ba
         HandlerKind::Random => Grant::Random(random(&settings)?),
         HandlerKind::Environment => Grant::Environment(environment(&settings)?),
         HandlerKind::Filesystem => Grant::Filesystem(filesystem(&settings)?),
-        HandlerKind::HttpClient => {
-            let allowed_hosts = settings.texts("allowed_hosts", name)?;
-            Grant::HttpClient(HttpClientGrant { allowed_hosts })
-        }
+        HandlerKind::HttpClient => Grant::HttpClient(http_client(&settings)?),
         HandlerKind::Process => Grant::Process(process(&settings)?),
         HandlerKind::Wasi => {
             let default = WasiGrant::default();
@@ -93,6 +90,24 @@ fn filesystem(settings: &Settings<'_>) -> Result<FilesystemGrant, BadSetting> {
     })
 }
 
+fn http_client(settings: &Settings<'_>) -> Result<HttpClientGrant, BadSetting> {
+    /// One day, in milliseconds.
+    const LONGEST: u64 = 24 * 3_600_000;
+    let duration = settings.number("max_request_duration", LONGEST)?;
+    if duration == Some(0) {
+        let message = format!("must be a number from 1 to {LONGEST}");
+        return Err(BadSetting { key: "max_request_duration", message });
+    }
+    let hosts = settings.texts("allowed_hosts", host)?;
+    Ok(HttpClientGrant {
+        // The spelling that addresses are compared in.
+        allowed_hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+        max_duration: duration.unwrap_or(HttpClientGrant::default().max_duration),
+        max_request: settings.number("max_request_size", 1 << 30)?,
+        max_response: settings.number("max_response_size", 1 << 30)?,
+    })
+}
+
 fn process(settings: &Settings<'_>) -> Result<ProcessGrant, BadSetting> {
     let default = ProcessGrant::default();
     Ok(ProcessGrant {
@@ -138,6 +153,17 @@ fn program(text: &str) -> Option<String> {
     let relative = text.contains('/') && !text.starts_with('/');
     let message = || "each must be an absolute path, or a name without `/`".to_owned();
     name(text).or_else(|| relative.then(message))
+}
+
+fn host(text: &str) -> Option<String> {
+    let good = crate::source::authority(text, 0).is_some_and(|(host, port)| {
+        let plain = if port == 0 { host } else { format!("{host}:{port}") };
+        plain.eq_ignore_ascii_case(text)
+    });
+    (!good).then(|| {
+        "each must be one host such as `example.org`, or with another port than its scheme's `example.org:8080`; there are no wildcards"
+            .to_owned()
+    })
 }
 
 fn variable(text: &str) -> Option<String> {

@@ -76,7 +76,10 @@ fn filesystem(child: &FilesystemGrant, parent: &FilesystemGrant) -> Result<(), E
 fn http_client(child: &HttpClientGrant, parent: &HttpClientGrant) -> Result<(), ExcessKind> {
     listed("allowed_hosts", "host", &child.allowed_hosts, |item| {
         parent.allowed_hosts.iter().any(|other| other == item)
-    })
+    })?;
+    at_most("max_request_duration", child.max_duration, parent.max_duration)?;
+    restricted("max_request_size", child.max_request, parent.max_request)?;
+    restricted("max_response_size", child.max_response, parent.max_response)
 }
 
 fn process(child: &ProcessGrant, parent: &ProcessGrant) -> Result<(), ExcessKind> {
@@ -92,6 +95,15 @@ fn process(child: &ProcessGrant, parent: &ProcessGrant) -> Result<(), ExcessKind
 
 fn at_most(setting: &'static str, asked: u64, parent: u64) -> Result<(), ExcessKind> {
     if asked > parent { Err(ExcessKind::More { setting, asked, parent }) } else { Ok(()) }
+}
+
+/// A bound that one need not have, and a child must where its parent has.
+fn restricted(setting: &'static str, asked: Option<u64>, parent: Option<u64>) -> Result<(), ExcessKind> {
+    match (asked, parent) {
+        (_, None) => Ok(()),
+        (None, Some(_)) => Err(ExcessKind::Unrestricted { setting }),
+        (Some(asked), Some(parent)) => at_most(setting, asked, parent),
+    }
 }
 
 fn off(setting: &'static str, child: bool, parent: bool) -> Result<(), ExcessKind> {

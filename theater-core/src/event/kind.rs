@@ -157,6 +157,8 @@ kinds! {
     EXECUTE_COMMAND = 127, "theater:simple/filesystem/execute-command";
     /// `filesystem.execute-nix-command`, its call or its outcome.
     EXECUTE_NIX_COMMAND = 128, "theater:simple/filesystem/execute-nix-command";
+    /// `http-client.send-http`, its call or its outcome.
+    SEND_HTTP = 136, "theater:simple/http-client/send-http";
     /// `process.os-spawn`, its call or its outcome.
     PROCESS_SPAWN = 150, "theater:simple/process/os-spawn";
     /// `process.os-write-stdin`, its call or its outcome.

@@ -3,6 +3,7 @@
 //! A payload is a CBOR map with text keys, so that any CBOR tool can read it. It is hashed as it was written and
 //! never encoded again. Bytes are CBOR byte strings. In calls and returns, what is not there is left out.
 
+mod http;
 mod sources;
 
 use std::cell::RefCell;
@@ -16,6 +17,7 @@ use crate::exit::ExitReason;
 use crate::manifest::ChildSpec;
 use crate::name::ActorName;
 
+pub use http::{HttpRequest, HttpResponse};
 pub use sources::Sources;
 
 /// A payload that could not be read as the expected type.

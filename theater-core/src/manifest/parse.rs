@@ -244,7 +244,12 @@ fn settings(
         HandlerKind::Random => {
             &[("seed", Number), ("max_bytes", Number), ("max_int", Number), ("allow_crypto_secure", Bool)]
         }
-        HandlerKind::HttpClient => &[("allowed_hosts", Texts)],
+        HandlerKind::HttpClient => &[
+            ("allowed_hosts", Texts),
+            ("max_request_duration", Number),
+            ("max_request_size", Number),
+            ("max_response_size", Number),
+        ],
         HandlerKind::Wasi => &[("max_sleep_duration", Number)],
         _ => &[],
     };

@@ -39,7 +39,7 @@ impl Address {
         let rest = if begins { &text[8..] } else { return Err(wrong(AddressProblem::Scheme)) };
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);
-        let (host, port) = authority_parts(authority)?;
+        let (host, port) = authority_parts(authority, 443)?;
         let (path, query) = split_query(rest);
         Ok(Self { host, port, path: plain("", path)?, query })
     }
@@ -104,7 +104,14 @@ fn check_characters(text: &str) -> Result<(), ManifestErrorKind> {
     if text.bytes().any(wild) { Err(wrong(AddressProblem::Character)) } else { Ok(()) }
 }
 
-fn authority_parts(authority: &str) -> Result<(String, u16), ManifestErrorKind> {
+/// The host of an authority, in lowercase, and its port, which is `usual` where it has none. `None` where it is not one: a name, or an
+/// IPv6 address in brackets, and perhaps a port; a user has no place in it.
+#[must_use]
+pub fn authority(text: &str, usual: u16) -> Option<(String, u16)> {
+    authority_parts(text, usual).ok()
+}
+
+fn authority_parts(authority: &str, usual: u16) -> Result<(String, u16), ManifestErrorKind> {
     if authority.contains('@') {
         return Err(wrong(AddressProblem::User));
     }
@@ -115,7 +122,7 @@ fn authority_parts(authority: &str) -> Result<(String, u16), ManifestErrorKind> 
         None => (authority, None),
     };
     let port = match port {
-        None => 443,
+        None => usual,
         Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
             digits.parse().ok().filter(|port| *port > 0).ok_or_else(|| wrong(AddressProblem::Port))?
         }

@@ -83,23 +83,19 @@ impl BareActor {
         (self.state,) = result.expect("init succeeds");
     }
 
-    /// Calls `handle-request` with the state, and keeps the next one. `false` if it trapped.
-    pub(crate) async fn request(&mut self, message: &[u8]) -> bool {
+    /// Calls `handle-request`, or `handle-send` where nobody asks for an answer, and keeps the next state. `false` if it trapped.
+    pub(crate) async fn message(&mut self, message: &[u8], asks: bool) -> bool {
         self.store.set_epoch_deadline(1);
-        let request =
-            self.request.typed::<(Option<&[u8]>, (&str, &[u8])), Answer>(&self.store).expect("an actor");
-        let params = (self.state.as_deref(), ("request-1", message));
-        let answer = request.call_async(&mut self.store, params).await;
-        answer.map(|(answer,)| (self.state, _) = answer.expect("it answers")).is_ok()
-    }
-
-    /// Calls `handle-send` with the state, and keeps the next one.
-    pub(crate) async fn send(&mut self, message: &[u8]) {
-        self.store.set_epoch_deadline(1);
+        if asks {
+            let request =
+                self.request.typed::<(Option<&[u8]>, (&str, &[u8])), Answer>(&self.store).expect("an actor");
+            let params = (self.state.as_deref(), ("request-1", message));
+            let answer = request.call_async(&mut self.store, params).await;
+            return answer.map(|(answer,)| (self.state, _) = answer.expect("it answers")).is_ok();
+        }
         let send = self.send.typed::<(Option<&[u8]>, (&[u8],)), Sent>(&self.store).expect("an actor");
-        let params = (self.state.as_deref(), (message,));
-        let (sent,) = send.call_async(&mut self.store, params).await.expect("it returns");
-        (self.state,) = sent.expect("it takes it");
+        let sent = send.call_async(&mut self.store, (self.state.as_deref(), (message,))).await;
+        sent.map(|(sent,)| (self.state,) = sent.expect("it takes it")).is_ok()
     }
 }
 

@@ -171,7 +171,7 @@ async fn call_floor(bare: &Bare, n: u32) {
     let mut actor = bare.instantiate().await;
     actor.init().await;
     for _ in 0..n {
-        assert!(actor.request(MESSAGE).await);
+        assert!(actor.message(MESSAGE, true).await);
     }
 }
 
@@ -207,7 +207,7 @@ async fn trap_floor(bare: &Bare, n: u32) {
     for _ in 0..n {
         let next = bare.clone();
         actor = tokio::spawn(async move {
-            assert!(!actor.request(b"!").await, "it traps");
+            assert!(!actor.message(b"!", true).await, "it traps");
             drop(actor);
             let mut actor = next.instantiate().await;
             actor.init().await;

@@ -26,6 +26,8 @@ pub(crate) struct Provider {
     pub(crate) environment: Arc<BTreeMap<String, String>>,
     pub(crate) contents: Arc<dyn ContentStore>,
     pub(crate) folders: Arc<Folders>,
+    #[cfg(feature = "http-client")]
+    pub(crate) http: Arc<crate::http::Client>,
 }
 
 /// Everything for one life of one actor.
@@ -38,6 +40,8 @@ pub(crate) struct Services {
     pub(super) wasi: Option<(WasiGrant, Monotonic)>,
     #[cfg(all(unix, feature = "process"))]
     pub(super) programs: Option<Arc<Programs>>,
+    #[cfg(feature = "http-client")]
+    pub(super) http: Option<theater_core::capability::HttpClientGrant>,
     /// Bytes of one content.
     pub(super) content_limit: u64,
     /// How long one call may take that works with files.
@@ -69,6 +73,8 @@ impl Services {
             environment: None,
             random: None,
             folder: None,
+            #[cfg(feature = "http-client")]
+            http: None,
             host_deadline: manifest.limits.host_deadline,
             wasi: None,
             #[cfg(all(unix, feature = "process"))]
@@ -107,6 +113,8 @@ impl Services {
                     let (environment, stop) = (&provider.environment, services.stop.clone());
                     services.programs = Some(Arc::new(Programs::new(grant, bounds, environment, stop)));
                 }
+                #[cfg(feature = "http-client")]
+                Grant::HttpClient(grant) => services.http = Some(grant.clone()),
                 _ => continue,
             }
             needed = true;
@@ -181,6 +189,17 @@ pub(crate) enum Refusal {
          program in `allowed_programs` to the manifest, and use theater:simple/process"
     )]
     NoPrograms,
+    #[cfg(feature = "http-client")]
+    #[error(transparent)]
+    Request(#[from] crate::http::RequestError),
+    #[cfg(feature = "http-client")]
+    #[error(transparent)]
+    Http(#[from] crate::http::HttpError),
+    #[cfg(feature = "http-client")]
+    #[error(
+        "the request takes {size} bytes, more than http-client.max_request_size or limits.message allow, which is {limit}"
+    )]
+    LargeRequest { size: u64, limit: u64 },
     #[error("the list takes {size} bytes, more than limits.message allows, which is {limit}")]
     LongList { size: u64, limit: u64 },
 }

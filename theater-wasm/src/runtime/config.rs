@@ -41,6 +41,10 @@ pub struct RuntimeConfig {
     /// Calls of actors that are at work with files at a time, each on a thread of its own; others wait their turn, and nobody
     /// else for them. Default 16.
     pub file_calls: usize,
+    /// Requests of actors to other hosts that are under way at a time; others wait their turn, within the time that they have.
+    /// Default 64.
+    #[cfg(feature = "http-client")]
+    pub http_calls: usize,
     /// The environment variables that actors may be given. Default: the process's own, as they are when the settings are made.
     pub environment: Arc<BTreeMap<String, String>>,
     /// 32 bytes that make a chain's id unique. Default: the system's randomness.
@@ -69,6 +73,8 @@ impl Default for RuntimeConfig {
             retained_children: 1_000,
             watch_capacity: 4_096,
             file_calls: 16,
+            #[cfg(feature = "http-client")]
+            http_calls: 64,
             clock: Arc::new(system_clock),
             environment: Arc::new(process_environment()),
             ids: Arc::new(|| ActorId::from_parts(system_clock() / 1_000_000, random())),
@@ -107,6 +113,8 @@ pub struct RuntimeBuilder {
     store: Option<Arc<dyn ChainStore>>,
     contents: Option<Arc<dyn ContentStore>>,
     folders: Option<PathBuf>,
+    #[cfg(feature = "http-client")]
+    http: Option<crate::http::Connector>,
     engine: Option<ActorEngine>,
     config: RuntimeConfig,
 }
@@ -118,6 +126,8 @@ impl RuntimeBuilder {
             store: None,
             contents: None,
             folders: None,
+            #[cfg(feature = "http-client")]
+            http: None,
             engine: None,
             config: RuntimeConfig::default(),
         }
@@ -150,6 +160,16 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Who may vouch for the hosts that actors ask over `https:`. Default: the certificate authorities that Mozilla trusts.
+    ///
+    /// # Errors
+    /// If these are no certificates.
+    #[cfg(feature = "http-client")]
+    pub fn http_roots(mut self, roots: &crate::TlsRoots) -> Result<Self, crate::InvalidRoots> {
+        self.http = Some(crate::http::Connector::new(roots)?);
+        Ok(self)
+    }
+
     /// Runs actors on this engine, which several runtimes may share. Default: one of its own.
     #[must_use]
     pub fn engine(mut self, engine: ActorEngine) -> Self {
@@ -180,6 +200,11 @@ impl RuntimeBuilder {
             environment: Arc::clone(&self.config.environment),
             contents: self.contents.unwrap_or_else(|| Arc::new(MemoryContents::default())),
             folders: Arc::new(Folders::new(self.folders, self.config.file_calls)),
+            #[cfg(feature = "http-client")]
+            http: Arc::new(crate::http::Client::new(
+                self.http.unwrap_or_else(crate::http::Connector::mozilla),
+                self.config.http_calls,
+            )),
         };
         Ok(WasmRuntime {
             inner: Arc::new_cyclic(|this| Inner {

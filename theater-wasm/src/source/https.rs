@@ -15,10 +15,10 @@ use theater_core::{
 use tokio::sync::Semaphore;
 
 pub use allowed::{AllowedHost, InvalidHost};
-pub use client::{InvalidRoots, TlsRoots};
-
 use cache::ContentCache;
 use client::Client;
+
+use crate::tls::{InvalidRoots, TlsRoots};
 
 /// Fetches that run at a time; others wait their turn.
 const AT_ONCE: usize = 8;

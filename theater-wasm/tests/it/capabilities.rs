@@ -122,3 +122,14 @@ async fn a_declared_child_that_asks_for_too_much_is_refused_before_anything_star
     assert_eq!(error.to_string(), expected);
     assert!(runtime.children(theater_core::ActorId::from_parts(1, [1; 10])).await.is_err());
 }
+
+/// A build without the feature says which one it is.
+#[cfg(not(feature = "http-client"))]
+#[tokio::test]
+async fn a_handler_that_this_build_lacks_is_refused_with_the_feature_to_build() {
+    let app = "name = \"app\"\ncomponent = \"bare.wasm\"\nhandlers = [{ type = \"http-client\" }]";
+    let runtime = builder(source(&[("app.toml", app)])).build().expect("a runtime");
+    let error = runtime.spawn(SpawnRequest::new(None, "app.toml")).await.unwrap_err().to_string();
+    assert!(error.starts_with("app.toml:3: handler `http-client` is not in this build"), "{error}");
+    assert!(error.contains("the feature `http-client` of theater-wasm"), "{error}");
+}

@@ -12,6 +12,8 @@ mod documents;
 mod groups;
 mod host_environment;
 mod host_filesystem;
+#[cfg(feature = "http-client")]
+mod host_http_client;
 #[cfg(all(unix, feature = "process"))]
 mod host_process;
 mod host_random;
@@ -21,6 +23,8 @@ mod host_support;
 mod host_timing;
 mod host_wasi;
 mod hostile;
+#[cfg(feature = "http-client")]
+mod http_server;
 mod isolation;
 mod large_components;
 mod limits;

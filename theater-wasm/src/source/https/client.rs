@@ -8,22 +8,7 @@ use theater_core::source::{Address, FetchError};
 use theater_core::{Bytes, ManifestErrorKind};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
-/// Who may vouch for servers.
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub enum TlsRoots {
-    /// The certificate authorities that Mozilla trusts, as of this build.
-    #[default]
-    Mozilla,
-    /// These and no others: certificates in PEM, one after the other.
-    Pem(String),
-}
-
-/// Certificates that are none.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no certificates in PEM")]
-#[non_exhaustive]
-pub struct InvalidRoots;
+use crate::tls::{InvalidRoots, TlsRoots};
 
 /// Fetches, blocking. Cheap to clone.
 #[derive(Clone)]
