@@ -5,6 +5,7 @@
 mod files;
 mod own;
 mod path;
+mod remove;
 
 use std::fmt;
 use std::io;
@@ -15,9 +16,10 @@ use cap_std::fs::Dir;
 use theater_core::capability::{FilesystemGrant, Grant};
 use theater_core::{ActorId, Manifest};
 
-pub(crate) use files::{FileError, create_dir, delete, delete_dir, exists, list, read, write};
+pub(crate) use files::{FileError, create_dir, delete, exists, list, read, write};
 pub(crate) use own::{Folders, NotDone};
 pub(crate) use path::{FilePath, InvalidPath, LONGEST_PATH};
+pub(crate) use remove::delete_dir;
 
 /// Which folder an actor has.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use cap_std::fs::{Dir, Metadata, OpenOptions};
+use cap_std::fs::{Dir, Metadata, OpenOptions, Permissions};
 
 use super::path::FilePath;
 
@@ -16,6 +16,9 @@ pub(crate) enum FileError {
     NotAFile { path: String, what: &'static str },
     #[error("`{path}` is not a folder")]
     NotAFolder { path: String },
+    /// Of a folder that is to be removed.
+    #[error("`{path}` is not removed whole: {why}")]
+    NotRemoved { path: String, why: &'static str },
     /// Asked for the actor's folder itself.
     #[error("`.` is the actor's folder itself, which stays; name something in it")]
     OwnFolder,
@@ -29,7 +32,7 @@ pub(crate) enum FileError {
 /// What an entry of a list takes at most besides its name.
 const ENTRY: u64 = 8;
 
-fn failed(path: &FilePath) -> impl Fn(io::Error) -> FileError {
+pub(super) fn failed(path: &FilePath) -> impl Fn(io::Error) -> FileError {
     let path = path.text();
     move |source| FileError::Io { path: path.clone(), source }
 }
@@ -89,7 +92,7 @@ pub(crate) fn write(dir: &Dir, path: &FilePath, contents: &[u8]) -> Result<(), F
         let written = || {
             let mut file = folder.open_with(&temporary, OpenOptions::new().write(true).create_new(true))?;
             if let Some(before) = before.as_ref().filter(|before| before.is_file()) {
-                file.set_permissions(before.permissions())?;
+                file.set_permissions(mode(before))?;
             }
             file.write_all(contents)?;
             file.sync_all()?;
@@ -102,6 +105,18 @@ pub(crate) fn write(dir: &Dir, path: &FilePath, contents: &[u8]) -> Result<(), F
         })?;
         sync(folder).map_err(&failed)
     })
+}
+
+/// Who may do what with a file. That it runs as its owner is for others to say of it, and not for whoever writes it.
+#[cfg(unix)]
+fn mode(metadata: &Metadata) -> Permissions {
+    use cap_std::fs::PermissionsExt;
+    Permissions::from_mode(metadata.permissions().mode() & 0o777)
+}
+
+#[cfg(not(unix))]
+fn mode(metadata: &Metadata) -> Permissions {
+    metadata.permissions()
 }
 
 /// The names in a folder, sorted. Those that are not Unicode are left out: no guest could name them.
@@ -142,18 +157,6 @@ pub(crate) fn create_dir(dir: &Dir, path: &FilePath) -> Result<(), FileError> {
     })
 }
 
-/// Removes a folder with all that is in it. Links in it are removed, and not what they lead to.
-pub(crate) fn delete_dir(dir: &Dir, path: &FilePath) -> Result<(), FileError> {
-    let failed = failed(path);
-    in_folder(dir, path, |folder, name| {
-        if !folder.symlink_metadata(name).map_err(&failed)?.is_dir() {
-            return Err(FileError::NotAFolder { path: path.text() });
-        }
-        folder.remove_dir_all(name).map_err(&failed)?;
-        sync(folder).map_err(&failed)
-    })
-}
-
 /// Whether there is anything of this name.
 pub(crate) fn exists(dir: &Dir, path: &FilePath) -> Result<bool, FileError> {
     match dir.metadata(path.text()) {
@@ -166,7 +169,7 @@ pub(crate) fn exists(dir: &Dir, path: &FilePath) -> Result<bool, FileError> {
 }
 
 /// Does something in the folder that a path leads to, which stays the same one whatever is renamed meanwhile.
-fn in_folder(
+pub(super) fn in_folder(
     dir: &Dir,
     path: &FilePath,
     work: impl FnOnce(&Dir, &str) -> Result<(), FileError>,
@@ -179,12 +182,12 @@ fn in_folder(
 
 /// Makes durable what has got or lost a name in a folder.
 #[cfg(unix)]
-fn sync(folder: &Dir) -> io::Result<()> {
+pub(super) fn sync(folder: &Dir) -> io::Result<()> {
     folder.open(".")?.sync_all()
 }
 
 /// Elsewhere folders cannot be synced.
 #[cfg(not(unix))]
-fn sync(_: &Dir) -> io::Result<()> {
+pub(super) fn sync(_: &Dir) -> io::Result<()> {
     Ok(())
 }

@@ -7,6 +7,9 @@ use theater_core::error::printable;
 /// Bytes of a path.
 pub(crate) const LONGEST_PATH: usize = 1_024;
 
+/// Parts of a path: whoever removes a folder with all that is in it holds one open per level.
+const MOST_PARTS: usize = 32;
+
 /// The path of something in an actor's folder: nothing in it leads upwards or begins elsewhere. The folder itself has no part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FilePath {
@@ -42,6 +45,9 @@ impl FromStr for FilePath {
         let parts: Vec<_> = text.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
         if parts.contains(&"..") {
             return is("has `..` in it; nothing outside the actor's folder has a path");
+        }
+        if parts.len() > MOST_PARTS {
+            return is("has more than 32 parts");
         }
         Ok(Self { parts: parts.into_iter().map(ToOwned::to_owned).collect() })
     }
@@ -81,6 +87,7 @@ mod tests {
             ("a/..", "`..`"),
             ("a\0b", "zero"),
             (&"x".repeat(1_025), "1024"),
+            (&"x/".repeat(33), "32 parts"),
         ] {
             let error = path(text).unwrap_err().to_string();
             assert!(error.contains(problem) && error.len() < 250, "{error}");

@@ -140,7 +140,7 @@ fn check_headers(
             return Err(refused("the host is the one of the address; leave it out"));
         }
         if parsed == CONTENT_LENGTH {
-            if value.parse() == Ok(length) {
+            if *value == length.to_string() {
                 continue;
             }
             return Err(refused("the length is that of the body; leave it out"));
@@ -210,7 +210,7 @@ mod tests {
             ("http://example.org:password@evil.example/", "names and passwords"),
             ("http://me@example.org/", "names and passwords"),
             ("http://example.org:/", "is none"),
-            ("http://example.org:99999/", "no such form"),
+            ("http://example.org:99999/", "is none"),
             ("http://example.org\\@evil.example/", "no such form"),
             ("http://example.org/a b", "no such form"),
             ("http://example.org/\r\nx: y", "no such form"),

@@ -153,7 +153,7 @@ impl RuntimeBuilder {
     /// removed when the record of its actor goes, which has ended for good then; what a process left of actors that are
     /// not brought back goes in [`WasmRuntime::revive`]. One process at a time may use a folder.
     ///
-    /// Default: a temporary folder, which goes with the runtime.
+    /// Default: a temporary folder, which goes with the last clone of the runtime; a process that is killed leaves it.
     #[must_use]
     pub fn folders(mut self, path: impl Into<PathBuf>) -> Self {
         self.folders = Some(path.into());
