@@ -354,7 +354,7 @@ fn every_refusal_names_the_line_and_what_would_be_right() {
             "[permission_policy.message-server]\ntype = \"inherit\"",
             "a.toml:3: unknown key `message-server` in [permission_policy], did you mean \
              `message_server`?; known are: environment, file_system, \
-             http_client, http_framework, message_server, process, random, runtime, store, supervisor, timing",
+             http_client, http_framework, message_server, process, random, runtime, store, supervisor, timing, wasi",
         ),
         // Missing keys.
         ("[[handlers]]", "a.toml:3: missing key `type` in [[handlers]]"),
