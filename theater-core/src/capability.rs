@@ -20,6 +20,7 @@ pub use grant::{
 pub use policy::{PermissionPolicy, PermissionRule};
 pub(crate) use read::grant;
 pub(crate) use within::grant as check_grant;
+pub use within::way_down;
 
 use crate::manifest::{HandlerKind, Manifest};
 

@@ -44,7 +44,7 @@ impl StoreId {
 
 impl fmt::Display for StoreId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(f, &self.0)
+        f.write_str(write_hex(&self.0, &mut [0; 32]))
     }
 }
 

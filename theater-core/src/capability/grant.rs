@@ -150,7 +150,7 @@ impl FilesystemGrant {
     /// one is not in it, or one of them has none.
     #[must_use]
     pub fn path_in(&self, parent: &Self) -> Option<String> {
-        super::within::way_down(self.path.as_deref()?, parent.path.as_deref()?)
+        super::way_down(self.path.as_deref()?, parent.path.as_deref()?).map(|way| way.join("/"))
     }
 }
 

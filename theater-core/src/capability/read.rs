@@ -91,11 +91,11 @@ fn filesystem(settings: &Settings<'_>) -> Result<FilesystemGrant, BadSetting> {
 }
 
 fn http_client(settings: &Settings<'_>) -> Result<HttpClientGrant, BadSetting> {
-    /// One day, in milliseconds.
-    const LONGEST: u64 = 24 * 3_600_000;
-    let duration = settings.number("max_request_duration", LONGEST)?;
+    /// In milliseconds.
+    const DAY: u64 = 24 * 3_600_000;
+    let duration = settings.number("max_request_duration", DAY)?;
     if duration == Some(0) {
-        let message = format!("must be a number from 1 to {LONGEST}");
+        let message = format!("must be a number from 1 to {DAY}");
         return Err(BadSetting { key: "max_request_duration", message });
     }
     let hosts = settings.texts("allowed_hosts", host)?;

@@ -127,15 +127,19 @@ fn inside(path: &str, folder: &str) -> bool {
     way_down(path, folder).is_some()
 }
 
-/// The way to such a path from the folder; empty where both are one.
-pub(super) fn way_down(path: &str, folder: &str) -> Option<String> {
-    let parts = |path: &str| -> Vec<String> {
-        path.split('/').filter(|part| !matches!(*part, "" | ".")).map(ToOwned::to_owned).collect()
-    };
+/// The names on the way from a folder down to a path, both taken as they are written; none where both are one. `None` if the path does not
+/// lie in the folder. Neither may have `..` in it: manifests with one are refused.
+#[must_use]
+pub fn way_down<'a>(path: &'a str, folder: &str) -> Option<Vec<&'a str>> {
     if path.starts_with('/') != folder.starts_with('/') {
         return None;
     }
-    Some(parts(path).strip_prefix(&*parts(folder))?.join("/"))
+    let mut way = parts(path);
+    parts(folder).all(|part| way.next() == Some(part)).then(|| way.collect())
+}
+
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !matches!(*part, "" | "."))
 }
 
 #[cfg(test)]
@@ -149,8 +153,8 @@ mod tests {
         {
             assert!(inside(path, folder), "{path} is in {folder}");
         }
-        assert_eq!(way_down("/a/./b//c", "/a/").as_deref(), Some("b/c"));
-        assert_eq!(way_down("a/", "a").as_deref(), Some(""));
+        assert_eq!(way_down("/a/./b//c", "/a/"), Some(vec!["b", "c"]));
+        assert_eq!(way_down("a/", "a"), Some(vec![]));
         for (path, folder) in
             [("/ab", "/a"), ("/a", "/a/b"), ("a", "/a"), ("/a", "a"), ("/b/a", "/a"), (".", "x")]
         {

@@ -26,28 +26,14 @@ pub(crate) fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-const DIGITS: &[u8; 16] = b"0123456789abcdef";
-
-/// The two lowercase hexadecimal digits of a byte.
-fn digits(byte: u8) -> [u8; 2] {
-    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0xf)]]
-}
-
-pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| f.write_str(as_text(&digits(*byte))))
-}
-
-/// The digits of a digest: they stand in most records of a start, so a start is not to format them byte by byte.
-fn hex(bytes: &[u8; 32]) -> [u8; 64] {
-    let mut text = [0; 64];
+/// Writes bytes as lowercase hexadecimal digits into a text that has two places for each. Digests stand in most records of a start, so a
+/// start is not to format them byte by byte.
+pub(crate) fn write_hex<'a>(bytes: &[u8], text: &'a mut [u8]) -> &'a str {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&digits(*byte));
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0xf)]]);
     }
-    text
-}
-
-fn as_text(digits: &[u8]) -> &str {
-    std::str::from_utf8(digits).expect("hexadecimal digits are ASCII")
+    std::str::from_utf8(text).expect("hexadecimal digits are ASCII")
 }
 
 macro_rules! digest {
@@ -67,13 +53,13 @@ macro_rules! digest {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(as_text(&hex(&self.0)))
+                f.write_str(write_hex(&self.0, &mut [0; 64]))
             }
         }
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(as_text(&hex(&self.0)))
+                serializer.serialize_str(write_hex(&self.0, &mut [0; 64]))
             }
         }
 
@@ -101,7 +87,7 @@ macro_rules! digest {
 
         impl From<$name> for String {
             fn from(digest: $name) -> Self {
-                as_text(&hex(&digest.0)).to_owned()
+                write_hex(&digest.0, &mut [0; 64]).to_owned()
             }
         }
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use theater_core::Bytes;
-use theater_core::capability::ProcessGrant;
+use theater_core::capability::{ProcessGrant, way_down};
 use theater_core::error::printable;
 
 use super::error::ProcessRefusal;
@@ -148,23 +148,18 @@ fn place(cwd: Option<&str>, allowed: &[String]) -> Result<Place, ProcessRefusal>
         let first = allowed.first().map_or("/", String::as_str);
         return Ok(Place { allowed: first.to_owned(), below: Vec::new() });
     };
-    if parts(cwd).any(|part| part == "..") {
+    if cwd.split('/').any(|part| part == "..") {
         return Err(ProcessRefusal::Upwards { cwd: printable(cwd) });
     }
-    let found = allowed.iter().find_map(|folder| {
-        let mut below = parts(cwd);
-        let same_root = cwd.starts_with('/') == folder.starts_with('/') && !cwd.contains('\0');
-        let inside = same_root && parts(folder).all(|part| below.next() == Some(part));
-        inside.then(|| Place { allowed: folder.clone(), below: below.map(ToOwned::to_owned).collect() })
-    });
+    let place = |folder: &String| {
+        let below = way_down(cwd, folder)?.into_iter().map(ToOwned::to_owned).collect();
+        Some(Place { allowed: folder.clone(), below })
+    };
+    let found = if cwd.contains('\0') { None } else { allowed.iter().find_map(place) };
     found.ok_or_else(|| ProcessRefusal::Outside {
         cwd: printable(cwd),
         allowed: if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") },
     })
-}
-
-fn parts(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter(|part| !matches!(*part, "" | "."))
 }
 
 #[cfg(test)]
@@ -190,7 +185,7 @@ mod tests {
     fn grant() -> ProcessGrant {
         let mut grant = ProcessGrant::default();
         grant.allowed_programs = vec!["cat".to_owned(), "/bin/ls".to_owned()];
-        grant.allowed_paths = vec!["/srv/work".to_owned(), "here/".to_owned()];
+        grant.allowed_paths = vec!["/srv/job".to_owned(), "here/".to_owned()];
         grant
     }
 
@@ -248,20 +243,19 @@ mod tests {
         let granted = grant().allowed_paths;
         let found = |cwd| place(cwd, &granted).map(|place| (place.allowed, place.below.join("/")));
         for (cwd, allowed, below) in [
-            (None, "/srv/work", ""),
-            (Some("/srv/work"), "/srv/work", ""),
-            (Some("//srv/./work/a//b/"), "/srv/work", "a/b"),
+            (None, "/srv/job", ""),
+            (Some("/srv/job"), "/srv/job", ""),
+            (Some("//srv/./job/a//b/"), "/srv/job", "a/b"),
             (Some("here"), "here/", ""),
             (Some("./here/a"), "here/", "a"),
         ] {
             assert_eq!(found(cwd).unwrap(), (allowed.to_owned(), below.to_owned()), "{cwd:?}");
         }
-        for cwd in ["", "/", "/srv", "/srv/workshop", "srv/work", "/here", "there", "here\0", "/srv/work\0/a"]
-        {
+        for cwd in ["", "/", "/srv", "/srv/jobshop", "srv/job", "/here", "there", "here\0", "/srv/job\0/a"] {
             let said = found(Some(cwd)).unwrap_err().to_string();
             assert!(said.contains("is not in process.allowed_paths of the manifest"), "{cwd:?}: {said}");
         }
-        for cwd in ["/srv/work/..", "/srv/work/a/../..", "here/../here"] {
+        for cwd in ["/srv/job/..", "/srv/job/a/../..", "here/../here"] {
             assert!(found(Some(cwd)).unwrap_err().to_string().contains("has `..` in it"), "{cwd}");
         }
         assert_eq!(place(None, &[]).unwrap(), Place { allowed: "/".to_owned(), below: Vec::new() });
