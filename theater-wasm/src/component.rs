@@ -52,7 +52,7 @@ pub struct ActorComponent {
     places: Option<Arc<Semaphore>>,
     linker: Linker<ActorStore>,
     supervisor: Option<SupervisorHost>,
-    /// What was linked besides.
+    /// What was linked.
     linked: Vec<HandlerKind>,
 }
 
@@ -86,38 +86,18 @@ impl ActorComponent {
     /// # Errors
     /// If the engine refuses them.
     pub(crate) fn link(&mut self, kind: HandlerKind) -> Result<(), LinkError> {
-        let (interface, add) = match kind {
-            #[cfg(all(unix, feature = "process"))]
-            HandlerKind::Process => {
-                let added = host::process::add_to_linker(&self.component, &mut self.linker);
-                added.map_err(|error| LinkError::new(host::process::INTERFACE, format!("{error:#}")))?;
-                self.linked.push(kind);
-                return Ok(());
-            }
-            // Makes the functions available; each life brings the host that answers them in its store.
-            HandlerKind::Supervisor => {
-                return self.link_host(SupervisorHost::new(SupervisorHostConfig {}));
-            }
-            HandlerKind::MessageServer => {
-                (host::message_server::INTERFACE, host::message_server::add_to_linker as AddToLinker)
-            }
-            HandlerKind::Timing => (host::timing::INTERFACE, host::timing::add_to_linker as AddToLinker),
-            HandlerKind::Random => (host::random::INTERFACE, host::random::add_to_linker as AddToLinker),
-            HandlerKind::Environment => {
-                (host::environment::INTERFACE, host::environment::add_to_linker as AddToLinker)
-            }
-            HandlerKind::Store => (host::store::INTERFACE, host::store::add_to_linker as AddToLinker),
-            HandlerKind::Filesystem => {
-                (host::filesystem::INTERFACE, host::filesystem::add_to_linker as AddToLinker)
-            }
-            HandlerKind::Wasi => (host::wasi::INTERFACES, host::wasi::add_to_linker as AddToLinker),
-            #[cfg(feature = "http-client")]
-            HandlerKind::HttpClient => {
-                (host::http_client::INTERFACE, host::http_client::add_to_linker as AddToLinker)
-            }
-            _ => return Ok(()),
+        match kind {
+            HandlerKind::Supervisor => self.link_host(SupervisorHost::new(SupervisorHostConfig {})),
+            kind => self.add(kind),
+        }
+    }
+
+    fn add(&mut self, kind: HandlerKind) -> Result<(), LinkError> {
+        let Some(interface) = host::INTERFACES.iter().find(|interface| interface.handler == kind) else {
+            return Ok(());
         };
-        add(&mut self.linker).map_err(|error| LinkError::new(interface, format!("{error:#}")))?;
+        (interface.add)(&self.component, &mut self.linker)
+            .map_err(|error| LinkError::new(interface.name, format!("{error:#}")))?;
         self.linked.push(kind);
         Ok(())
     }
@@ -149,7 +129,6 @@ impl ActorComponent {
         let linked = |name: &str| {
             name == host::runtime::INTERFACE
                 || name == "theater:simple/types"
-                || (name == host::supervisor::INTERFACE && self.supervisor.is_some())
                 || host::handler_of(name).is_some_and(|kind| self.linked.contains(&kind))
         };
         let engine = self.component.engine();
@@ -181,8 +160,6 @@ fn compile(engine: &ActorEngine, bytes: &[u8]) -> Result<Compiled, ComponentErro
     engine.compile(bytes).map_err(|error| ComponentErrorKind::NotAComponent { message: format!("{error:#}") })
 }
 
-type AddToLinker = fn(&mut Linker<ActorStore>) -> wasmtime::Result<()>;
-
 /// What to do about an import that nothing provides.
 pub(crate) fn hint(import: &str) -> String {
     let interface = host::interface_of(import);
@@ -198,7 +175,7 @@ pub(crate) fn hint(import: &str) -> String {
             format!("this runtime provides theater:simple without a version and as 0.1, not as {version}")
         }
         (None, _) => {
-            let provided: Vec<_> = host::INTERFACES.iter().map(|(interface, _)| *interface).collect();
+            let provided: Vec<_> = host::INTERFACES.iter().map(|interface| interface.name).collect();
             let provided = provided.join(", ");
             format!(
                 "this runtime provides theater:simple/runtime, and where the manifest has their handlers: {provided}"
@@ -209,8 +186,7 @@ pub(crate) fn hint(import: &str) -> String {
 
 impl HostLinker<SupervisorHost> for ActorComponent {
     fn link_host(&mut self, host: SupervisorHost) -> Result<(), LinkError> {
-        host::supervisor::add_to_linker(&mut self.linker)
-            .map_err(|error| LinkError::new(host::supervisor::INTERFACE, format!("{error:#}")))?;
+        self.add(HandlerKind::Supervisor)?;
         self.supervisor = Some(host);
         Ok(())
     }

@@ -17,24 +17,46 @@ pub(crate) mod timing;
 pub(crate) mod wasi;
 
 use theater_core::HandlerKind;
-use wasmtime::component::{HasSelf, Linker, LinkerInstance};
+use wasmtime::component::{Component, HasSelf, Linker, LinkerInstance};
 
 use crate::store::ActorStore;
 
-/// The interfaces that are given to who asks for them, each with the handler that does.
-pub(crate) const INTERFACES: &[(&str, HandlerKind)] = &[
-    (supervisor::INTERFACE, HandlerKind::Supervisor),
-    (message_server::INTERFACE, HandlerKind::MessageServer),
-    (timing::INTERFACE, HandlerKind::Timing),
-    (random::INTERFACE, HandlerKind::Random),
-    (environment::INTERFACE, HandlerKind::Environment),
-    (store::INTERFACE, HandlerKind::Store),
-    (filesystem::INTERFACE, HandlerKind::Filesystem),
-    (wasi::INTERFACES, HandlerKind::Wasi),
+/// An interface that is given to who asks for it.
+pub(crate) struct Interface {
+    /// As imports name it.
+    pub(crate) name: &'static str,
+    /// The handler of a manifest that asks for it.
+    pub(crate) handler: HandlerKind,
+    /// Makes its functions available to a component. Each life brings what answers them in its store.
+    pub(crate) add: fn(&Component, &mut Linker<ActorStore>) -> wasmtime::Result<()>,
+}
+
+impl Interface {
+    const fn new(
+        name: &'static str,
+        handler: HandlerKind,
+        add: fn(&Component, &mut Linker<ActorStore>) -> wasmtime::Result<()>,
+    ) -> Self {
+        Self { name, handler, add }
+    }
+}
+
+/// All of them.
+pub(crate) const INTERFACES: &[Interface] = &[
+    Interface::new(supervisor::INTERFACE, HandlerKind::Supervisor, |_, to| supervisor::add_to_linker(to)),
+    Interface::new(message_server::INTERFACE, HandlerKind::MessageServer, |_, to| {
+        message_server::add_to_linker(to)
+    }),
+    Interface::new(timing::INTERFACE, HandlerKind::Timing, |_, to| timing::add_to_linker(to)),
+    Interface::new(random::INTERFACE, HandlerKind::Random, |_, to| random::add_to_linker(to)),
+    Interface::new(environment::INTERFACE, HandlerKind::Environment, |_, to| environment::add_to_linker(to)),
+    Interface::new(store::INTERFACE, HandlerKind::Store, |_, to| store::add_to_linker(to)),
+    Interface::new(filesystem::INTERFACE, HandlerKind::Filesystem, |_, to| filesystem::add_to_linker(to)),
+    Interface::new(wasi::INTERFACES, HandlerKind::Wasi, |_, to| wasi::add_to_linker(to)),
     #[cfg(all(unix, feature = "process"))]
-    (process::INTERFACE, HandlerKind::Process),
+    Interface::new(process::INTERFACE, HandlerKind::Process, process::add_to_linker),
     #[cfg(feature = "http-client")]
-    (http_client::INTERFACE, HandlerKind::HttpClient),
+    Interface::new(http_client::INTERFACE, HandlerKind::HttpClient, |_, to| http_client::add_to_linker(to)),
 ];
 
 /// The interface of types that comes with `http-client`.
@@ -73,7 +95,7 @@ pub(crate) fn handler_of(import: &str) -> Option<HandlerKind> {
     if import == HTTP_TYPES && provides(HandlerKind::HttpClient) {
         return Some(HandlerKind::HttpClient);
     }
-    INTERFACES.iter().find(|(interface, _)| *interface == import).map(|(_, kind)| *kind)
+    INTERFACES.iter().find(|interface| interface.name == import).map(|interface| interface.handler)
 }
 
 /// The feature with which this runtime would provide a kind of handler.
@@ -98,7 +120,7 @@ pub(crate) fn feature_of_import(import: &str) -> Option<(&'static str, HandlerKi
 
 /// Whether this runtime provides a kind of handler.
 pub(crate) fn provides(kind: HandlerKind) -> bool {
-    kind == HandlerKind::Runtime || INTERFACES.iter().any(|(_, provided)| *provided == kind)
+    kind == HandlerKind::Runtime || INTERFACES.iter().any(|interface| interface.handler == kind)
 }
 
 /// Bindings that wasmtime generates from `wit/`. The WIT files are the only place where signatures are written.

@@ -60,7 +60,7 @@ impl ComponentCache {
         digest: Digest,
         bytes: Bytes,
     ) -> Outcome {
-        let handlers = std::array::from_fn(|index| manifest.has_handler(host::INTERFACES[index].1));
+        let handlers = std::array::from_fn(|index| manifest.has_handler(host::INTERFACES[index].handler));
         let cell = Arc::clone(&self.entries.entry((digest, handlers)).or_default());
         cell.get_or_init(|| async { link(self.compile(engine, digest, bytes).await?, handlers) })
             .await
@@ -91,8 +91,8 @@ fn link(compiled: Compiled, handlers: Handlers) -> Outcome {
     let rejected =
         |error: theater_core::LinkError| ComponentErrorKind::Rejected { message: error.to_string() };
     let mut component = ActorComponent::of(compiled)?;
-    for ((_, kind), _) in host::INTERFACES.iter().zip(handlers).filter(|(_, asked)| *asked) {
-        component.link(*kind).map_err(rejected)?;
+    for (interface, _) in host::INTERFACES.iter().zip(handlers).filter(|(_, asked)| *asked) {
+        component.link(interface.handler).map_err(rejected)?;
     }
     component.prepare()
 }

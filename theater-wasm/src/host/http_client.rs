@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use theater_core::event::payload::{self, decode, encode};
+use theater_core::event::payload::{self, encode};
 use theater_core::{Bytes, EventKind};
 
 use super::bindings::theater::simple::http_client::{self, HttpRequest, HttpResponse};
 use super::bindings::theater::simple::http_types;
-use super::record::{Answer, subject};
+use super::record::subject;
 use super::services::{Refusal, Services};
 use crate::http::{Bounds, Request, shown};
 use crate::store::ActorStore;
@@ -26,16 +26,6 @@ pub(crate) fn add_to_linker(linker: &mut wasmtime::component::Linker<ActorStore>
 }
 
 impl http_types::Host for ActorStore {}
-
-impl Answer for payload::HttpResponse {
-    fn record(&self) -> Option<Bytes> {
-        Some(encode(self))
-    }
-
-    fn read(recorded: Option<Bytes>) -> Option<Self> {
-        decode(&recorded?).ok()
-    }
-}
 
 /// Sends what was recorded as `recorded` bytes: what cannot be recorded in full is not sent.
 async fn send(
@@ -55,12 +45,7 @@ async fn send(
         duration: Duration::from_millis(grant.max_duration),
         response: grant.max_response.unwrap_or(most).min(most),
     };
-    let response = services.provider.http.send(request, bounds, &services.stop).await?;
-    Ok(payload::HttpResponse {
-        status: response.status,
-        headers: response.headers,
-        body: Some(response.body.into()),
-    })
+    Ok(services.provider.http.send(request, bounds, &services.stop).await?)
 }
 
 impl http_client::Host for ActorStore {

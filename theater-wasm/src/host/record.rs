@@ -6,7 +6,7 @@ use std::sync::Arc;
 use theater_core::Bytes;
 use theater_core::EventKind;
 use theater_core::ExitReason;
-use theater_core::event::payload::{HostCall, decode, encode};
+use theater_core::event::payload::{HostCall, HttpResponse, decode, encode};
 
 use super::services::{Refusal, Services};
 use crate::script::{Scripted, UNKNOWN};
@@ -66,7 +66,7 @@ impl Answer for Option<String> {
     }
 }
 
-/// Lists are CBOR.
+/// What has parts is CBOR.
 macro_rules! as_cbor {
     ($($type:ty),*) => {$(
         impl Answer for $type {
@@ -81,7 +81,7 @@ macro_rules! as_cbor {
     )*};
 }
 
-as_cbor!(Vec<String>, Vec<(String, String)>, Vec<u32>, (bool, Option<i32>, u64));
+as_cbor!(Vec<String>, Vec<(String, String)>, Vec<u32>, (bool, Option<i32>, u64), HttpResponse);
 
 /// What a guest gave, as a record names it: cut where it is longer than anything that is valid.
 pub(super) fn subject(parts: &[&str]) -> String {

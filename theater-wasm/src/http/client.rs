@@ -11,6 +11,7 @@ use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use theater_core::error::with_causes;
+use theater_core::event::payload::HttpResponse;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -37,14 +38,6 @@ pub(crate) struct Bounds {
     pub(crate) duration: Duration,
     /// Bytes of the response: headers and body.
     pub(crate) response: u64,
-}
-
-/// A response, whole.
-#[derive(Debug)]
-pub(crate) struct Response {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
 }
 
 /// A request that got no response.
@@ -133,7 +126,7 @@ impl Client {
         request: Request,
         bounds: Bounds,
         stop: &CancellationToken,
-    ) -> Result<Response, HttpError> {
+    ) -> Result<HttpResponse, HttpError> {
         let limit = bounds.duration;
         tokio::select! {
             biased;
@@ -144,7 +137,7 @@ impl Client {
         }
     }
 
-    async fn exchange(&self, request: Request, limit: u64) -> Result<Response, HttpError> {
+    async fn exchange(&self, request: Request, limit: u64) -> Result<HttpResponse, HttpError> {
         // An error means that the runtime is gone, which keeps this.
         let _turn = self.turns.acquire().await;
         let authority = request.authority.clone();
@@ -187,7 +180,7 @@ async fn speak(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request,
     limit: u64,
-) -> Result<Response, HttpError> {
+) -> Result<HttpResponse, HttpError> {
     let Request { authority, method, target, headers, body, .. } = request;
     let protocol = |error: hyper::Error| HttpError::Protocol {
         authority: authority.clone(),
@@ -209,7 +202,7 @@ async fn speak(
     let size = headers.iter().map(|(name, value)| (name.len() + value.len()) as u64 + ENTRY).sum();
     let room = limit.checked_sub(size).ok_or(HttpError::TooLarge { limit })?;
     let body = read(body, room, || HttpError::TooLarge { limit }, protocol).await?;
-    Ok(Response { status: head.status.as_u16(), headers, body })
+    Ok(HttpResponse { status: head.status.as_u16(), headers, body: Some(body.into()) })
 }
 
 /// A body of at most `room` bytes, whatever was announced.

@@ -317,7 +317,12 @@ impl Entry {
 
     /// The actors above it, the nearest first.
     pub(super) fn above(&self) -> impl Iterator<Item = &Arc<Self>> {
-        std::iter::successors(self.parent.as_ref(), |entry| entry.parent.as_ref())
+        Self::upwards(self.parent.as_ref())
+    }
+
+    /// An actor and those above it.
+    pub(super) fn upwards(from: Option<&Arc<Self>>) -> impl Iterator<Item = &Arc<Self>> {
+        std::iter::successors(from, |entry| entry.parent.as_ref())
     }
 
     pub(super) fn parent_id(&self) -> Option<ActorId> {

@@ -69,7 +69,8 @@ impl Inner {
         let loaded = theater_core::load(&*self.source, &request.manifest).await?;
         let bound = parent.as_ref().map_or(&Bound::NONE, |parent| &parent.bound).admit_tree(&loaded)?;
         let resolved = self.resolve(loaded).await?;
-        let folder = given_folder(resolved.manifest(), parent.as_ref());
+        let above = Entry::upwards(parent.as_ref()).map(|entry| &*entry.manifest);
+        let folder = Place::given(resolved.manifest(), above);
         self.check_folder(&resolved.loaded, folder).await?;
         let child_spec = request.child_spec.unwrap_or_else(|| resolved.loaded.manifest.spawned_spec());
         if let Some(parent) = &parent {
@@ -386,12 +387,6 @@ fn check_handlers(loaded: &LoadedManifest) -> Result<(), ManifestError> {
             Err(ManifestError::new(&*loaded.origin, kind).at_line(handler.line))
         }
     }
-}
-
-/// The existing folder that a manifest names, below that of its parent.
-fn given_folder(manifest: &Manifest, parent: Option<&Arc<Entry>>) -> Option<Place> {
-    let above = std::iter::successors(parent, |entry| entry.parent.as_ref());
-    Place::given(manifest, above.map(|entry| &*entry.manifest))
 }
 
 /// A significant child must be able to end its supervisor. For declared children this is known before anything starts;
