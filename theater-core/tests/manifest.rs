@@ -21,34 +21,7 @@ type = "runtime"
 "#;
 
 /// `colinrozzi/chat-state` at 4aec89d, its machine paths shortened.
-const CHAT_STATE: &str = r#"name = "chat-state"
-version = "0.1.0"
-component = "/abs/path/target/wasm32-unknown-unknown/release/chat_state.wasm"
-init_state = "/abs/path/init.json"
-[[handlers]]
-type = "message-server"
-[handlers.config]
-[[handlers]]
-type = "runtime"
-[handlers.config]
-[[handlers]]
-type = "timing"
-[handlers.config]
-max_sleep_duration = 3600000
-min_sleep_duration = 1
-[[handlers]]
-type = "supervisor"
-[handlers.config]
-[[handlers]]
-type = "store"
-[handlers.config]
-[[handlers]]
-type = "random"
-[handlers.config]
-max_bytes = 1048576
-max_int = 9223372036854775807
-allow_crypto_secure = false
-"#;
+const CHAT_STATE: &str = include_str!("manifests/chat-state.toml");
 
 /// Everything that this version adds.
 const EVERYTHING: &str = r#"name = "a"

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustls::pki_types::PrivateKeyDer;
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
+
+#[path = "../tls/mod.rs"]
+mod tls;
 
 /// What is answered.
 pub(crate) enum Answer {
@@ -38,19 +40,11 @@ struct Seen {
 
 impl Server {
     pub(crate) fn start(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("TLS versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .expect("a certificate with its key");
+        let (config, certificate) = tls::for_localhost();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let seen = Arc::<Seen>::default();
-        let (config, answer, shared) = (Arc::new(config), Arc::new(answer), Arc::clone(&seen));
+        let (answer, shared) = (Arc::new(answer), Arc::clone(&seen));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 shared.connections.fetch_add(1, Ordering::Relaxed);
@@ -63,7 +57,7 @@ impl Server {
                 });
             }
         });
-        Self { port, certificate: made.cert.pem(), seen }
+        Self { port, certificate, seen }
     }
 
     pub(crate) fn authority(&self) -> String {

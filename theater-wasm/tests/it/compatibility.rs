@@ -6,40 +6,13 @@ use theater_wasm::{FileSource, WasmRuntime};
 use crate::support::{ask, ask_err, components, engine, eventually, root, spawn_child};
 
 /// As `colinrozzi/chat-state` had it in May 2025, its machine paths shortened.
-const NESTED: &str = r#"name = "chat-state"
-version = "0.1.0"
-component = "/home/dev/chat-state/target/wasm32-unknown-unknown/release/chat_state.wasm"
-init_state = "/home/dev/chat-state/init.json"
-[[handlers]]
-type = "message-server"
-[handlers.config]
-[[handlers]]
-type = "runtime"
-[handlers.config]
-[[handlers]]
-type = "timing"
-[handlers.config]
-max_sleep_duration = 3600000
-min_sleep_duration = 1
-[[handlers]]
-type = "supervisor"
-[handlers.config]
-[[handlers]]
-type = "store"
-[handlers.config]
-[[handlers]]
-type = "random"
-[handlers.config]
-max_bytes = 1048576
-max_int = 9223372036854775807
-allow_crypto_secure = false
-"#;
+const NESTED: &str = include_str!("../../../theater-core/tests/manifests/chat-state.toml");
 
 /// The same in the dialect of July 2025, with what the templates of the time wrote besides.
 const FLAT: &str = r#"name = "chat-state"
 version = "0.1.0"
-component_path = "/home/dev/chat-state/target/wasm32-unknown-unknown/release/chat_state.wasm"
-init_state = "/home/dev/chat-state/init.json"
+component_path = "/abs/path/target/wasm32-unknown-unknown/release/chat_state.wasm"
+init_state = "/abs/path/init.json"
 save_chain = true
 
 [interface]
@@ -108,7 +81,7 @@ fn runtime(manifest: &str, component: Vec<u8>) -> Developer {
     std::fs::create_dir_all(&release).expect("a folder");
     std::fs::write(release.join("chat_state.wasm"), component).expect("room on the disk");
     std::fs::write(here.join("init.json"), "7").expect("room on the disk");
-    let manifest = manifest.replace("/home/dev/chat-state", here.to_str().expect("a path"));
+    let manifest = manifest.replace("/abs/path", here.to_str().expect("a path"));
     std::fs::write(here.join("chat-state.toml"), manifest).expect("room on the disk");
     let source = FileSource::new(&here).expect("a folder");
     Developer {

@@ -5,8 +5,10 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+#[path = "../tls/mod.rs"]
+mod tls;
 
 /// Whatever a connection is made of.
 pub(crate) trait Stream: Read + Write {}
@@ -29,16 +31,8 @@ impl Server {
 
     /// The same over TLS, with a certificate for `localhost`.
     pub(crate) fn tls(answer: impl Fn(&str, &mut dyn Stream) + Send + Sync + 'static) -> Self {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("TLS versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .expect("a certificate with its key");
-        Self::start(Some(Arc::new(config)), made.cert.pem(), answer)
+        let (config, certificate) = tls::for_localhost();
+        Self::start(Some(config), certificate, answer)
     }
 
     fn start(

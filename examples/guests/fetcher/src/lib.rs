@@ -4,9 +4,6 @@
 //! The answer is the response in the same form: the status, its headers, an empty line and the body; or `error: ` and why there
 //! is none. The state is the last answer, so that a state that differs shows that an answer did.
 
-use exports::theater::simple::actor::Guest as Actor;
-use exports::theater::simple::message_server_client::Guest as MessageServerClient;
-use guest_kit as _;
 use theater::simple::http_client::{HttpRequest, send_http};
 
 wit_bindgen::generate!({
@@ -26,29 +23,7 @@ struct Fetcher;
 
 export!(Fetcher);
 
-type State = Option<Vec<u8>>;
-
-impl Actor for Fetcher {
-    fn init(state: State, _: (String,)) -> Result<(State,), String> {
-        Ok((state,))
-    }
-}
-
-impl MessageServerClient for Fetcher {
-    fn handle_send(_: State, (message,): (Vec<u8>,)) -> Result<(State,), String> {
-        Ok((Some(answer(&message)?),))
-    }
-
-    fn handle_request(
-        _: State,
-        (_, message): (String, Vec<u8>),
-    ) -> Result<(State, (Option<Vec<u8>>,)), String> {
-        let answer = answer(&message)?;
-        Ok((Some(answer.clone()), (Some(answer),)))
-    }
-
-    guest_kit::refuse_channels!();
-}
+guest_kit::answer_messages!(Fetcher, answer);
 
 fn answer(message: &[u8]) -> Result<Vec<u8>, String> {
     let text = str::from_utf8(message).map_err(|_| "not text")?;

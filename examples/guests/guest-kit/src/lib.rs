@@ -1,4 +1,4 @@
-//! What the guests share: crashes that can be read, and a no to channels.
+//! What the guests share: crashes that can be read, a no to channels, and an actor that only answers.
 //!
 //! A guest's crash is a trap, and a trap says where but not why. With this crate linked, the message of a panic goes to the
 //! actor's log before the trap. An actor that calls nothing here has to name the crate to link it:
@@ -56,4 +56,47 @@ macro_rules! refuse_channels {
             Ok((state,))
         }
     };
+}
+
+/// An actor that answers messages, each by what `$answer` makes of its bytes. Its state is the last answer, so that a state that differs
+/// shows that an answer did.
+#[macro_export]
+macro_rules! answer_messages {
+    ($actor:ty, $answer:path) => {
+        impl exports::theater::simple::actor::Guest for $actor {
+            fn init(state: Option<Vec<u8>>, _: (String,)) -> Result<(Option<Vec<u8>>,), String> {
+                Ok((state,))
+            }
+        }
+
+        impl exports::theater::simple::message_server_client::Guest for $actor {
+            fn handle_send(_: Option<Vec<u8>>, (message,): (Vec<u8>,)) -> Result<(Option<Vec<u8>>,), String> {
+                Ok((Some($answer(&message)?),))
+            }
+
+            fn handle_request(
+                _: Option<Vec<u8>>,
+                (_, message): (String, Vec<u8>),
+            ) -> Result<(Option<Vec<u8>>, (Option<Vec<u8>>,)), String> {
+                let answer = $answer(&message)?;
+                Ok((Some(answer.clone()), (Some(answer),)))
+            }
+
+            $crate::refuse_channels!();
+        }
+    };
+}
+
+/// The answers to the lines of a message, a line each: what `call` makes of it, or `error: ` and why not.
+///
+/// # Errors
+/// If the message is not text.
+pub fn answer_lines(
+    message: &[u8],
+    call: impl Fn(&str) -> Result<String, String>,
+) -> Result<Vec<u8>, String> {
+    let text = str::from_utf8(message).map_err(|_| "not text")?;
+    let answers: Vec<_> =
+        text.split('\n').map(|line| call(line).unwrap_or_else(|error| format!("error: {error}"))).collect();
+    Ok(answers.join("\n").into_bytes())
 }

@@ -78,10 +78,7 @@ impl MessageServerClient for Published {
         obey(state, message).map(|(state, answer)| (state, (Some(answer.into_bytes()),)))
     }
 
-    fn handle_channel_open(
-        state: State,
-        _: (String, Vec<u8>),
-    ) -> Result<(State, (ChannelAccept,)), String> {
+    fn handle_channel_open(state: State, _: (String, Vec<u8>)) -> Result<(State, (ChannelAccept,)), String> {
         Ok((state, (ChannelAccept { accepted: false, message: None },)))
     }
 
@@ -117,7 +114,9 @@ fn obey(state: State, message: Vec<u8>) -> Result<(State, String), String> {
         }
         "crash" => panic!("told to crash"),
         "notices" => Ok(kept.notices.clone()),
-        "ask" => messages::request(first, second.as_bytes()).map(|answer| String::from_utf8_lossy(&answer).into()),
+        "ask" => {
+            messages::request(first, second.as_bytes()).map(|answer| String::from_utf8_lossy(&answer).into())
+        }
         "send" => messages::send(first, second.as_bytes()).map(|()| "ok".to_owned()),
         "quit" => runtime::shutdown(Some(rest.as_bytes())).map(|()| "ok".to_owned()),
         "chain" => Ok(runtime::get_chain().events.len().to_string()),

@@ -4,9 +4,6 @@
 //! call: the value, or `error: ` and what the guest was told. Lists are joined by commas; no value is `none`, bytes are
 //! hexadecimal digits. The state is the last answer, so that a state that differs shows that an answer did.
 
-use exports::theater::simple::actor::Guest as Actor;
-use exports::theater::simple::message_server_client::Guest as MessageServerClient;
-use guest_kit as _;
 use theater::simple::store::ContentRef;
 use theater::simple::{environment, random, store, timing};
 
@@ -30,37 +27,10 @@ struct Toolbox;
 
 export!(Toolbox);
 
-type State = Option<Vec<u8>>;
-
-impl Actor for Toolbox {
-    fn init(state: State, _: (String,)) -> Result<(State,), String> {
-        Ok((state,))
-    }
-}
-
-impl MessageServerClient for Toolbox {
-    fn handle_send(_: State, (message,): (Vec<u8>,)) -> Result<(State,), String> {
-        Ok((Some(answer(&message)?),))
-    }
-
-    fn handle_request(
-        _: State,
-        (_, message): (String, Vec<u8>),
-    ) -> Result<(State, (Option<Vec<u8>>,)), String> {
-        let answer = answer(&message)?;
-        Ok((Some(answer.clone()), (Some(answer),)))
-    }
-
-    guest_kit::refuse_channels!();
-}
+guest_kit::answer_messages!(Toolbox, answer);
 
 fn answer(message: &[u8]) -> Result<Vec<u8>, String> {
-    let text = str::from_utf8(message).map_err(|_| "not text")?;
-    let answers: Vec<_> = text
-        .split('\n')
-        .map(|line| call(line).unwrap_or_else(|error| format!("error: {error}")))
-        .collect();
-    Ok(answers.join("\n").into_bytes())
+    guest_kit::answer_lines(message, call)
 }
 
 fn call(line: &str) -> Result<String, String> {

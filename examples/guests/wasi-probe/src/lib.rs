@@ -6,9 +6,6 @@
 
 use std::cell::Cell;
 
-use exports::theater::simple::actor::Guest as Actor;
-use exports::theater::simple::message_server_client::Guest as MessageServerClient;
-use guest_kit as _;
 use wasi::cli::{environment, exit, stderr, stdin, stdout, terminal_stdout};
 use wasi::clocks::{monotonic_clock, wall_clock};
 use wasi::filesystem::preopens;
@@ -24,29 +21,7 @@ struct Probe;
 
 export!(Probe);
 
-type State = Option<Vec<u8>>;
-
-impl Actor for Probe {
-    fn init(state: State, _: (String,)) -> Result<(State,), String> {
-        Ok((state,))
-    }
-}
-
-impl MessageServerClient for Probe {
-    fn handle_send(_: State, (message,): (Vec<u8>,)) -> Result<(State,), String> {
-        Ok((Some(answer(&message)?),))
-    }
-
-    fn handle_request(
-        _: State,
-        (_, message): (String, Vec<u8>),
-    ) -> Result<(State, (Option<Vec<u8>>,)), String> {
-        let answer = answer(&message)?;
-        Ok((Some(answer.clone()), (Some(answer),)))
-    }
-
-    guest_kit::refuse_channels!();
-}
+guest_kit::answer_messages!(Probe, answer);
 
 fn answer(message: &[u8]) -> Result<Vec<u8>, String> {
     let text = str::from_utf8(message).map_err(|_| "not text")?;
