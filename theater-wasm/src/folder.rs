@@ -16,7 +16,9 @@ use cap_std::fs::Dir;
 use theater_core::capability::{FilesystemGrant, Grant};
 use theater_core::{ActorId, Manifest};
 
-pub(crate) use files::{FileError, create_dir, delete, exists, list, read, write};
+#[cfg(unix)]
+pub(crate) use files::nonblocking;
+pub(crate) use files::{FileError, create_dir, delete, exists, list, read, sync, write};
 pub(crate) use own::{Folders, NotDone};
 pub(crate) use path::{FilePath, InvalidPath, LONGEST_PATH};
 pub(crate) use remove::delete_dir;
@@ -118,7 +120,7 @@ impl Place {
 pub(crate) struct Folder {
     folders: Arc<Folders>,
     place: Place,
-    dir: OnceLock<Dir>,
+    dir: OnceLock<Arc<Dir>>,
 }
 
 impl Folder {
@@ -135,11 +137,11 @@ impl Folder {
     ///
     /// # Errors
     /// As [`Place::open`]; the next call tries again.
-    pub(crate) fn dir(&self) -> Result<&Dir, FolderError> {
+    pub(crate) fn dir(&self) -> Result<&Arc<Dir>, FolderError> {
         if let Some(dir) = self.dir.get() {
             return Ok(dir);
         }
-        let dir = self.place.open(&self.folders)?;
+        let dir = Arc::new(self.place.open(&self.folders)?);
         Ok(self.dir.get_or_init(|| dir))
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use theater_core::{Bytes, Caller, ChainId, ExitReason, Limits};
+use theater_core::{Bytes, Caller, ChainId, ExitReason, HandlerKind, Limits, Manifest};
 use theater_supervisor::SupervisorHost;
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
@@ -37,8 +37,24 @@ pub struct ActorStore {
     pub(crate) wasi: Option<Box<Mutex<Wasi>>>,
     /// While the component is instantiated: how many host functions were recorded so far.
     instantiating: Option<u64>,
-    /// Whether it is granted variables of the environment. Also known where there are no services.
+    /// What a guest of WASI sees without a record of it. Also known where there are no services.
+    pub(crate) granted: Granted,
+}
+
+/// What of the outside a manifest grants to guests of WASI.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Granted {
     pub(crate) variables: bool,
+    pub(crate) filesystem: bool,
+}
+
+impl Granted {
+    pub(crate) fn by(manifest: &Manifest) -> Self {
+        Self {
+            variables: manifest.has_handler(HandlerKind::Environment),
+            filesystem: manifest.has_handler(HandlerKind::Filesystem),
+        }
+    }
 }
 
 impl ActorStore {
@@ -59,7 +75,7 @@ impl ActorStore {
             memory: 0,
             wasi: None,
             instantiating: Some(0),
-            variables: false,
+            granted: Granted::default(),
         }
     }
 
@@ -82,9 +98,9 @@ impl ActorStore {
         self
     }
 
-    /// Says whether the manifest grants variables of the environment.
-    pub(crate) fn with_variables(mut self, granted: bool) -> Self {
-        self.variables = granted;
+    /// Says what the manifest grants.
+    pub(crate) fn with_granted(mut self, granted: Granted) -> Self {
+        self.granted = granted;
         self
     }
 

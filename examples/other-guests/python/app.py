@@ -82,6 +82,24 @@ def obey(state, message):
                 answer = file.read()
         except OSError as error:
             answer = f"error: {type(error).__name__}"
+    elif command == "write":
+        name, _, text = rest.partition(" ")
+        with open(name, "a") as file:
+            answer = str(file.write(text))
+    elif command == "files":
+        # Every name below a folder, with the sizes of files.
+        walked = [(top, name) for top, _, names in sorted(os.walk(rest)) for name in sorted(names)]
+        paths = [os.path.join(top, name) for top, name in walked]
+        answer = "\n".join(f"{path} {os.stat(path).st_size}" for path in paths)
+    elif command == "folder":
+        os.makedirs(rest)
+        answer = "ok"
+    elif command == "move":
+        os.rename(*rest.split(" "))
+        answer = "ok"
+    elif command == "remove":
+        os.remove(rest)
+        answer = "ok"
     elif command == "quit":
         runtime.shutdown(rest.encode() if rest else None)
         answer = "ok"

@@ -179,6 +179,9 @@ kinds! {
     WASI_POLL = 259, "wasi:io/poll";
     /// `wasi:cli/environment.get-environment`, its outcome.
     WASI_ENVIRONMENT = 260, "wasi:cli/environment";
+    /// A function of `wasi:filesystem/types`, or of a stream of a file: what was asked and its outcome, and before that the call
+    /// if it changes something.
+    WASI_FILESYSTEM = 261, "wasi:filesystem/types";
 }
 
 impl EventKind {

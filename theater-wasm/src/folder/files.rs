@@ -69,8 +69,9 @@ pub(crate) fn read(dir: &Dir, path: &FilePath, limit: u64) -> Result<Vec<u8>, Fi
     if size > limit { Err(too_large(size)) } else { Ok(bytes) }
 }
 
+/// Flags with which opening waits for nobody, and takes no terminal.
 #[cfg(unix)]
-fn nonblocking() -> i32 {
+pub(crate) fn nonblocking() -> i32 {
     rustix::fs::OFlags::NONBLOCK.union(rustix::fs::OFlags::NOCTTY).bits().cast_signed()
 }
 
@@ -182,12 +183,12 @@ pub(super) fn in_folder(
 
 /// Makes durable what has got or lost a name in a folder.
 #[cfg(unix)]
-pub(super) fn sync(folder: &Dir) -> io::Result<()> {
+pub(crate) fn sync(folder: &Dir) -> io::Result<()> {
     folder.open(".")?.sync_all()
 }
 
 /// Elsewhere folders cannot be synced.
 #[cfg(not(unix))]
-pub(super) fn sync(_: &Dir) -> io::Result<()> {
+pub(crate) fn sync(_: &Dir) -> io::Result<()> {
     Ok(())
 }

@@ -10,7 +10,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use tempfile::TempDir;
 use theater_core::ActorId;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Where actors get folders of their own, each named by the actor's id, and the turns of whoever works with files.
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Folders {
     base: Base,
     turns: Arc<Semaphore>,
+    open: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -40,11 +41,16 @@ pub(crate) enum NotDone {
 }
 
 impl Folders {
-    /// `at_once` is how many calls are worked on at a time.
-    pub(crate) fn new(kept: Option<PathBuf>, at_once: usize) -> Self {
+    /// `at_once` is how many calls are worked on at a time, `open` how many files guests have open.
+    pub(crate) fn new(kept: Option<PathBuf>, at_once: usize, open: usize) -> Self {
         let base = kept.map_or_else(|| Base::Temporary(Mutex::new(None)), Base::Kept);
-        let at_once = at_once.clamp(1, Semaphore::MAX_PERMITS);
-        Self { base, turns: Arc::new(Semaphore::new(at_once)) }
+        let turns = Arc::new(Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS)));
+        Self { base, turns, open: Arc::new(Semaphore::new(open.min(Semaphore::MAX_PERMITS))) }
+    }
+
+    /// Leave to have one more file open, until it is dropped. `None` if there are too many.
+    pub(crate) fn open_one(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.open).try_acquire_owned().ok()
     }
 
     /// Opens the folder of an actor, made if it is not there.
@@ -171,7 +177,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_hangs_keeps_its_turn_and_is_waited_for_by_nobody() {
-        let folders = Arc::new(Folders::new(None, 1));
+        let folders = Arc::new(Folders::new(None, 1, 1));
         let (limit, stop) = (Duration::from_secs(60), CancellationToken::new());
         let (release, hangs) = std::sync::mpsc::channel::<()>();
         let (begun, mut has_begun) = tokio::sync::oneshot::channel();

@@ -81,7 +81,16 @@ macro_rules! as_cbor {
     )*};
 }
 
-as_cbor!(Vec<String>, Vec<(String, String)>, Vec<u32>, (bool, Option<i32>, u64), HttpResponse);
+as_cbor!(
+    Vec<String>,
+    Vec<(String, String)>,
+    Vec<u32>,
+    (bool, Option<i32>, u64),
+    (u64, u64),
+    HttpResponse,
+    super::wasi::Stat,
+    Vec<super::wasi::Entry>
+);
 
 /// What a guest gave, as a record names it: cut where it is longer than anything that is valid.
 pub(super) fn subject(parts: &[&str]) -> String {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 #[cfg(all(unix, feature = "process"))]
 use super::process::{Bounds, ProcessRefusal, Programs};
 use super::random::Generator;
-use super::wasi::Monotonic;
+use super::wasi::{Failure, Monotonic};
 use crate::content::{ContentError, ContentStore};
 use crate::folder::{FileError, Folder, FolderError, Folders, InvalidPath, NotDone, Place};
 
@@ -184,6 +184,8 @@ pub(crate) enum Refusal {
     File(#[from] FileError),
     #[error(transparent)]
     NotDone(#[from] NotDone),
+    #[error(transparent)]
+    Wasi(Failure),
     #[error(
         "handler `filesystem` runs no programs; where a runtime has it, add `[[handlers]]` with `type = \"process\"` and the \
          program in `allowed_programs` to the manifest, and use theater:simple/process"

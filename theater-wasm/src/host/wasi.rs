@@ -1,15 +1,17 @@
 //! WASI 0.2, for components that ordinary toolchains build: `wasmtime-wasi`, with what a guest can observe recorded.
 //!
-//! A guest sees clocks and random numbers and the variables that it is granted, has its output in its log, and otherwise an empty
-//! world: no arguments, no input, no folders, no network. What is always the same is not recorded; everything else is, so that a life
+//! A guest sees clocks and random numbers, the variables and the folder that it is granted, has its output in its log, and otherwise
+//! an empty world: no arguments, no input, no network. What is always the same is not recorded; everything else is, so that a life
 //! can be run again from its chain. The table in docs/manifest.md has every function.
 
 mod clocks;
 mod define;
 mod environment;
+mod filesystem;
 mod output;
 mod poll;
 mod random;
+mod streams;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,6 +20,8 @@ use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView};
 
 use crate::store::ActorStore;
+use filesystem::{Count, Streams};
+pub(crate) use filesystem::{Entry, Failure, Stat};
 use output::{Output, Stream};
 
 /// The interfaces, as people read them.
@@ -67,7 +71,8 @@ pub(crate) fn add_to_linker(linker: &mut Linker<ActorStore>) -> wasmtime::Result
     random::add_to_linker(linker)?;
     poll::add_to_linker(linker)?;
     environment::add_to_linker(linker)?;
-    output::add_to_linker(linker)
+    filesystem::add_to_linker(linker)?;
+    streams::add_to_linker(linker)
 }
 
 /// Things that a guest may hold at a time: streams, waits, errors.
@@ -80,6 +85,10 @@ pub(crate) struct Wasi {
     output: Output,
     /// The latest time that the guest was told: no later one is before it, also where a record told it.
     latest: u64,
+    /// The streams of files.
+    streams: Streams,
+    /// The files and folders that are open.
+    open: Count,
 }
 
 impl std::fmt::Debug for Wasi {
@@ -89,7 +98,7 @@ impl std::fmt::Debug for Wasi {
 }
 
 impl Wasi {
-    /// An empty world. Folders of a grant would be opened here, before `build`; without one there are none.
+    /// A world with nothing in it but clocks and an output.
     fn new(clock: Monotonic) -> Self {
         let output = Output::default();
         let ctx = WasiCtx::builder()
@@ -104,7 +113,7 @@ impl Wasi {
             .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
-        Self { ctx, table, output, latest: 0 }
+        Self { ctx, table, output, latest: 0, streams: Streams::default(), open: Count::default() }
     }
 }
 

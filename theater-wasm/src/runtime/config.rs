@@ -41,6 +41,9 @@ pub struct RuntimeConfig {
     /// Calls of actors that are at work with files at a time, each on a thread of its own; others wait their turn, and nobody
     /// else for them. Default 16.
     pub file_calls: usize,
+    /// Files and folders that guests of WASI have open at a time, all together; one more is refused as `quota`. Of these, one actor
+    /// has 32 at most. Default 256.
+    pub open_files: usize,
     /// Requests of actors to other hosts that are under way at a time; others wait their turn, within the time that they have.
     /// Default 64.
     #[cfg(feature = "http-client")]
@@ -60,6 +63,7 @@ impl fmt::Debug for RuntimeConfig {
             .field("retained_children", &self.retained_children)
             .field("watch_capacity", &self.watch_capacity)
             .field("file_calls", &self.file_calls)
+            .field("open_files", &self.open_files)
             .finish_non_exhaustive()
     }
 }
@@ -73,6 +77,7 @@ impl Default for RuntimeConfig {
             retained_children: 1_000,
             watch_capacity: 4_096,
             file_calls: 16,
+            open_files: 256,
             #[cfg(feature = "http-client")]
             http_calls: 64,
             clock: Arc::new(system_clock),
@@ -199,7 +204,7 @@ impl RuntimeBuilder {
             clock: Arc::clone(&self.config.clock),
             environment: Arc::clone(&self.config.environment),
             contents: self.contents.unwrap_or_else(|| Arc::new(MemoryContents::default())),
-            folders: Arc::new(Folders::new(self.folders, self.config.file_calls)),
+            folders: Arc::new(Folders::new(self.folders, self.config.file_calls, self.config.open_files)),
             #[cfg(feature = "http-client")]
             http: Arc::new(crate::http::Client::new(
                 self.http.unwrap_or_else(crate::http::Connector::mozilla),

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use theater_chain::AppendError;
 use theater_core::event::payload::{self, Origin, Return, Started};
-use theater_core::{Bytes, EventKind, ExitReason, HandlerKind, Incarnation, ShutdownController};
+use theater_core::{Bytes, EventKind, ExitReason, Incarnation, ShutdownController};
 use theater_supervisor::{SupervisorError, SupervisorHandle};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -24,7 +24,7 @@ use super::{Inner, Messenger};
 use crate::component::{NewState, PreparedComponent};
 use crate::host::services::Services;
 use crate::instance::{ActorInstance, InstantiateError};
-use crate::store::ActorStore;
+use crate::store::{ActorStore, Granted};
 use keeping::Keeping;
 use programs::{Input, Programs};
 
@@ -224,7 +224,7 @@ impl Life {
         let mut store = ActorStore::new(self.inner.caller(self.entry.id), *self.entry.limits())
             .with_messenger(Messenger::new(&self.inner, &self.entry, &self.control))
             .with_services(self.services.clone())
-            .with_variables(self.entry.manifest.has_handler(HandlerKind::Environment));
+            .with_granted(Granted::by(&self.entry.manifest));
         if let Some(host) = &self.supervisor {
             store = store.with_supervisor(host.clone());
         }

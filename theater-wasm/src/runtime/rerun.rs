@@ -5,16 +5,14 @@ use std::sync::Arc;
 
 use theater_chain::ReadError;
 use theater_core::event::payload::{self, Instantiation, PayloadError, Return, Snapshot};
-use theater_core::{
-    ActorId, Bytes, ChainEvent, ChainId, EventKind, EventRange, ExitReason, HandlerKind, Manifest,
-};
+use theater_core::{ActorId, Bytes, ChainEvent, ChainId, EventKind, EventRange, ExitReason, Manifest};
 
 use super::Inner;
 use super::past::Accepted;
 use crate::component::{Answer, ChannelAccept, NewState, PreparedComponent, WitActorError, WitErrorType};
 use crate::instance::ActorInstance;
 use crate::script::{History, Script};
-use crate::store::ActorStore;
+use crate::store::{ActorStore, Granted};
 
 /// Why recorded calls could not be run again.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -241,7 +239,7 @@ impl Running<'_> {
     async fn instantiate(&self) -> Result<ActorInstance, RerunError> {
         let subject = self.subject;
         let mut store = ActorStore::new(self.inner.caller(subject.actor), subject.manifest.limits)
-            .with_variables(subject.manifest.has_handler(HandlerKind::Environment));
+            .with_granted(Granted::by(subject.manifest));
         let (chain, history) = (subject.chain, Arc::clone(&subject.history));
         store.follow(Script {
             chain,

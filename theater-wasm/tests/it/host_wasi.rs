@@ -1,6 +1,7 @@
 //! WASI 0.2: `wasi-probe.wasm`, which calls what a message names.
 
 mod again;
+mod files;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -75,6 +75,10 @@ impl Worker {
                 .with(format!("{name}.wasm"), component(name)?)
                 .with(format!("{name}.toml"), manifest(name, ", { type = \"wasi\" }"))
                 .with("ungranted.toml", manifest(name, ""))
+                .with(
+                    "files.toml",
+                    manifest(name, ", { type = \"wasi\" }, { type = \"filesystem\", new_dir = true }"),
+                )
                 .with("supervisor.toml", SUPERVISOR)
                 .with("supervisor.wasm", read("supervisor.wasm"))
                 .with("worker.toml", read("worker.toml"))
@@ -213,6 +217,37 @@ async fn it_does_not_start_without_the_handler_that_it_needs(_: &Worker, runtime
     let text = theater_core::error::with_causes(&refused);
     assert!(text.contains("wasi:"), "{text}");
     assert!(text.contains("add `[[handlers]]` with `type = \"wasi\"` to the manifest"), "{text}");
+}
+
+/// Python's own functions for files; those of JavaScript have none.
+#[test]
+fn python_works_with_files_of_the_folder_that_it_is_granted_and_a_rerun_does_not_touch_them() {
+    let Some(runtime) = PYTHON.runtime() else { return };
+    TOKIO.block_on(async {
+        let id = root(runtime, "files.toml").await;
+        for (message, answer) in [
+            ("folder notes/old", "ok"),
+            ("write notes/one.txt hello", "5"),
+            ("write /notes/one.txt  there", "6"),
+            ("read notes/one.txt", "hello there"),
+            ("write notes/old/two.txt x", "1"),
+            ("files .", "./notes/one.txt 11\n./notes/old/two.txt 1"),
+            ("move notes/one.txt three.txt", "ok"),
+            ("remove notes/old/two.txt", "ok"),
+            ("files /", "/three.txt 11"),
+            ("read notes/one.txt", "error: FileNotFoundError"),
+            ("read /etc/passwd", "error: FileNotFoundError"),
+        ] {
+            assert_eq!(ask(runtime, id, message).await, answer, "{message}");
+        }
+        let outside = ask(runtime, id, "read ../../etc/passwd").await;
+        assert!(outside.starts_with("error: "), "{outside}");
+        let before = state(runtime, id).await;
+        let rerun = runtime.rerun(id, "files.toml").await;
+        let rerun = rerun.unwrap_or_else(|error| panic!("{}", theater_core::error::with_causes(&error)));
+        assert_eq!(rerun.state.map(|state| String::from_utf8_lossy(&state).into_owned()), before);
+        assert_eq!(ask(runtime, id, "files /").await, "/three.txt 11");
+    });
 }
 
 macro_rules! for_each_toolchain {

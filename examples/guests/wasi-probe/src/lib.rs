@@ -2,7 +2,9 @@
 //!
 //! A message has one call per line: a function and its arguments, separated by spaces. The answer has one line per call. The state is
 //! the last answer, so that a state that differs shows that an answer did. `once` asks for random bytes when an instance is first
-//! asked for them and keeps them, as libraries do with seeds.
+//! asked for them and keeps them, as libraries do with seeds. `file-` begins the functions of files.
+
+mod files;
 
 use std::cell::Cell;
 
@@ -118,7 +120,14 @@ fn call(line: &str) -> Result<String, String> {
         }
         "fail" => return Err(rest.to_owned()),
         "crash" => panic!("told to crash"),
-        _ => return Err(format!("no function {function}")),
+        "folders" => {
+            let folders = preopens::get_directories();
+            folders.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(" ")
+        }
+        _ => match function.strip_prefix("file-") {
+            Some(function) => files::call(function, rest)?,
+            None => return Err(format!("no function {function}")),
+        },
     })
 }
 

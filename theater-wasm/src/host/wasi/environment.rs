@@ -20,7 +20,7 @@ impl ActorStore {
     /// The variables that the manifest names, and with `allow_list_all` those whose beginnings it names as well. That there are none
     /// where it grants none is no news, and not recorded.
     async fn variables(&mut self) -> wasmtime::Result<Variables> {
-        if !self.variables {
+        if !self.granted.variables {
             return Ok(Vec::new());
         }
         let listed = self.observed(EventKind::WASI_ENVIRONMENT, String::new(), |services| async move {

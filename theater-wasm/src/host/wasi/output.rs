@@ -9,13 +9,10 @@ use std::time::Instant;
 
 use theater_core::event::payload::{HostCall, encode};
 use theater_core::{Bytes, EventKind};
-use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::bindings::io::streams::{Host as _, HostOutputStream as _, StreamError as Error};
-use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, OutputStream, Pollable, StreamError, StreamResult};
-use wasmtime_wasi::{WasiView, async_trait};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
-use super::define::{define, interface};
 use crate::store::ActorStore;
 
 /// The most bytes of one write. So it bounds what waits to be recorded.
@@ -24,54 +21,9 @@ const WRITE: usize = 4 << 10;
 /// The longest line, in bytes. A longer one is recorded in pieces of this length.
 const LINE: usize = 8 << 10;
 
-type ToStream = Resource<DynOutputStream>;
-type FromStream = Resource<DynInputStream>;
-type Written = (Result<(), Error>,);
-type Spliced = (Result<u64, Error>,);
-
-pub(super) fn add_to_linker(linker: &mut Linker<ActorStore>) -> wasmtime::Result<()> {
-    let mut streams = interface(linker, "wasi:io/streams")?;
-    // Everything that writes to a stream: what it wrote is on the chain before the guest goes on.
-    macro_rules! recorded {
-        ($($name:literal, $method:ident($($given:ident: $type:ty),+) -> $answer:ty;)*) => {$(
-            define::<($($type,)+), $answer>(&mut streams, $name, |mut store, ($($given,)+)| {
-                Box::new(async move {
-                    let store = store.data_mut();
-                    let result = store.ctx().table.$method($($given),+);
-                    let result = recorded!(@wait $method result);
-                    store.record_lines().await?;
-                    Ok((store.written(result)?,))
-                })
-            })?;
-        )*};
-        (@wait write $result:ident) => { $result };
-        (@wait write_zeroes $result:ident) => { $result };
-        (@wait splice $result:ident) => { $result };
-        (@wait $method:ident $result:ident) => { $result.await };
-    }
-    recorded! {
-        "[method]output-stream.write", write(stream: ToStream, bytes: Vec<u8>) -> Written;
-        "[method]output-stream.write-zeroes", write_zeroes(stream: ToStream, len: u64) -> Written;
-        "[method]output-stream.blocking-write-and-flush",
-            blocking_write_and_flush(stream: ToStream, bytes: Vec<u8>) -> Written;
-        "[method]output-stream.blocking-write-zeroes-and-flush",
-            blocking_write_zeroes_and_flush(stream: ToStream, len: u64) -> Written;
-        "[method]output-stream.splice", splice(to: ToStream, from: FromStream, len: u64) -> Spliced;
-        "[method]output-stream.blocking-splice", blocking_splice(to: ToStream, from: FromStream, len: u64) -> Spliced;
-    }
-    Ok(())
-}
-
 impl ActorStore {
-    fn written<T>(&mut self, result: StreamResult<T>) -> wasmtime::Result<Result<T, Error>> {
-        match result {
-            Ok(done) => Ok(Ok(done)),
-            Err(error) => self.ctx().table.convert_stream_error(error).map(Err),
-        }
-    }
-
     /// Puts the lines that are complete on the chain.
-    async fn record_lines(&mut self) -> wasmtime::Result<()> {
+    pub(super) async fn record_lines(&mut self) -> wasmtime::Result<()> {
         let begun = Instant::now();
         while let Some((stream, line)) = self.wasi().output.next_line() {
             let payload = encode(&HostCall::Called { subject: Some(stream.to_owned()), data: Some(line) });

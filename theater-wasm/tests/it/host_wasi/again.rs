@@ -13,14 +13,14 @@ use crate::host_support::builder;
 use crate::support::*;
 
 /// A process on this disk.
-fn process(disk: &SimDisk, source: MapSource) -> WasmRuntime {
+pub(super) fn process(disk: &SimDisk, source: MapSource) -> WasmRuntime {
     let (store, _) =
         SegmentedStore::open_on(Arc::new(disk.clone()), LogOptions::default()).expect("a sound log");
     builder(source).chain_store(Arc::new(store)).build().expect("a runtime")
 }
 
 /// Another process, on a copy of the disk that was made while the one before it ran, and with what it had running.
-async fn killed_and_revived(
+pub(super) async fn killed_and_revived(
     before: WasmRuntime,
     disk: SimDisk,
     manifest: &str,
