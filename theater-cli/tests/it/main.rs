@@ -7,6 +7,7 @@ mod contents;
 mod control;
 mod crashes;
 mod data;
+mod files;
 mod orders;
 mod refusals;
 mod signals;
