@@ -12,6 +12,7 @@ mod control;
 mod crash_report;
 mod data;
 mod decision;
+mod engine;
 mod exit_code;
 mod export;
 mod failure;

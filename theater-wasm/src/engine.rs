@@ -23,11 +23,23 @@ pub struct EngineConfig {
     /// A component above 4 MiB, or that needs more tables or instances than others, as those with a whole interpreter in them do, is
     /// not held in a place of the pool: it gets its memory from the system when it starts.
     pub max_large_actors: u32,
+    /// The folder in which compiled components are kept for other processes, and for later ones. Absolute, and made if it is not there.
+    /// Default none: each process compiles what it runs, which takes seconds for a component with an interpreter in it.
+    ///
+    /// What is in it is run as it is: nobody else may be able to write there. It is kept below 512 MiB, the least used goes first.
+    #[cfg(feature = "compile-cache")]
+    pub compile_cache: Option<std::path::PathBuf>,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { max_actors: 1_000, max_memory: 256 << 20, max_large_actors: 32 }
+        Self {
+            max_actors: 1_000,
+            max_memory: 256 << 20,
+            max_large_actors: 32,
+            #[cfg(feature = "compile-cache")]
+            compile_cache: None,
+        }
     }
 }
 
@@ -92,12 +104,19 @@ impl ActorEngine {
     /// Sets up an engine.
     ///
     /// # Errors
-    /// If the machine does not give the address space, or is not supported.
+    /// If the machine does not give the address space, or is not supported, or the folder for compiled components cannot be used.
     pub fn new(config: &EngineConfig) -> Result<Self, EngineError> {
         let max_actors = config.max_actors.min(actors_by_memory_maps(config.max_large_actors)).max(1);
         let failed = |source| EngineError { max_actors, source };
-        let pooled = Engine::new(&pooled(max_actors, config.max_memory)).map_err(failed)?;
-        let large = Engine::new(&on_demand()).map_err(failed)?;
+        let (mut pooled, mut on_demand) = (pooled(max_actors, config.max_memory), on_demand());
+        #[cfg(feature = "compile-cache")]
+        if let Some(folder) = &config.compile_cache {
+            let cache = cache(folder).map_err(failed)?;
+            pooled.cache(Some(cache.clone()));
+            on_demand.cache(Some(cache));
+        }
+        let pooled = Engine::new(&pooled).map_err(failed)?;
+        let large = Engine::new(&on_demand).map_err(failed)?;
         let engines = [pooled.weak(), large.weak()];
         let ticker = Ticker::start(engines).map_err(|error| failed(wasmtime::Error::from(error)))?;
         let large_places = Arc::new(Semaphore::new(config.max_large_actors as usize));
@@ -191,6 +210,19 @@ fn common() -> Config {
         .cranelift_nan_canonicalization(true)
         .wasm_relaxed_simd(false);
     config
+}
+
+/// A folder of compiled components that nobody else may enter, if it is made here.
+#[cfg(feature = "compile-cache")]
+fn cache(folder: &std::path::Path) -> wasmtime::Result<wasmtime::Cache> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)?;
+    let mut settings = wasmtime::CacheConfig::new();
+    settings.with_directory(folder);
+    wasmtime::Cache::new(settings)
 }
 
 /// At the limit of memory maps the whole process breaks, not just one spawn, so the pool stays below it, and leaves room for the

@@ -13,6 +13,7 @@ use theater_wasm::{CheckedActor, WasmRuntime};
 use crate::app::App;
 use crate::args::CheckArgs;
 use crate::decision;
+use crate::engine::{NO_ENGINE, engine};
 use crate::exit_code::Exit;
 use crate::failure::{Failure, OrExit, one_line};
 use crate::output::{self, json_line};
@@ -48,8 +49,8 @@ pub(crate) async fn check(args: CheckArgs) -> Result<Exit, Failure> {
 }
 
 async fn look(app: &App) -> anyhow::Result<Vec<CheckedActor>> {
-    let runtime =
-        WasmRuntime::builder(app.source()?).build().context("could not set up the WebAssembly engine")?;
+    let engine = engine().context(NO_ENGINE)?;
+    let runtime = WasmRuntime::builder(app.source()?).engine(engine).build().context(NO_ENGINE)?;
     runtime.check(app.reference()).await.map_err(|error| app.explain_check(error))
 }
 

@@ -113,3 +113,42 @@ fn nothing_is_started() {
     assert_eq!(run.code, Some(3), "{run}");
     assert!(run.stderr.contains("child `w` did not start: init failed"), "{run}");
 }
+
+#[test]
+fn what_was_compiled_is_kept_for_the_next_command_unless_that_is_turned_off() {
+    let folder = Folder::new();
+    let cache = folder.path("cache");
+    let check = |cache: &std::path::Path| {
+        let mut command = theater();
+        ended(command.arg("check").arg(examples().join("components/tree.toml")).env("THEATER_CACHE", cache))
+    };
+    let first = check(&cache);
+    assert_eq!(first.code, Some(0), "{first}");
+    let files = || walk(&cache);
+    let kept = files();
+    assert!(!kept.is_empty());
+    let second = check(&cache);
+    assert_eq!((second.code, second.stdout), (Some(0), first.stdout));
+    assert_eq!(files(), kept, "nothing was compiled once more");
+    let none = check("off".as_ref());
+    assert_eq!((none.code, none.stderr.as_str()), (Some(0), ""), "{none}");
+    // A folder that cannot be used costs time, and is told.
+    let folder = folder.with("file", "x");
+    let warned = check(&folder.path("file/cache"));
+    assert_eq!(warned.code, Some(0), "{warned}");
+    assert!(warned.stderr.contains("THEATER_CACHE names another folder"), "{warned}");
+}
+
+/// The names of compiled components, with when each was written.
+fn walk(folder: &std::path::Path) -> Vec<(std::path::PathBuf, std::time::SystemTime)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(walk(&entry.path()));
+        } else if entry.path().extension().is_none() && entry.metadata().unwrap().len() > 0 {
+            found.push((entry.path(), entry.metadata().unwrap().modified().unwrap()));
+        }
+    }
+    found.sort();
+    found
+}

@@ -225,6 +225,7 @@ fn a_store_that_fails_ends_the_run_with_5_and_says_why() {
     // The first segment of a log has 1 MiB. The second would be longer than any file may be here.
     let script = "trap '' XFSZ; ulimit -f 3000; exec \"$0\" run \"$1\"";
     let mut limited = Command::new("sh");
+    limited.env("THEATER_CACHE", "off");
     limited.args(["-c", script, env!("CARGO_BIN_EXE_theater")]).arg(folder.path("app.toml"));
     let failed = ended(&mut limited);
     assert_eq!(failed.code, Some(5), "{failed}");

@@ -17,6 +17,8 @@ pub(crate) fn examples() -> PathBuf {
 pub(crate) fn theater() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_theater"));
     command.env_remove("RUST_LOG").env_remove("NO_COLOR").env("RUST_BACKTRACE", "0").stdin(Stdio::null());
+    // Nothing of the user's, neither read nor written.
+    command.env("THEATER_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/compiled"));
     command
 }
 

@@ -65,6 +65,7 @@ impl App {
     pub(crate) fn start(&self) -> Running {
         let log = std::fs::File::create(self.path().join("stderr")).expect("a file");
         let process = Command::new(env!("CARGO_BIN_EXE_theater"))
+            .env("THEATER_CACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/compiled"))
             .arg("run")
             .arg(self.path().join("app.toml"))
             .arg("--data")

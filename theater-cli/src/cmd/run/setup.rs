@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::args::RunArgs;
 use crate::data::open::OpenStore;
 use crate::data::{self, StoreKind};
+use crate::engine::{NO_ENGINE, engine};
 use crate::exit_code::Exit;
 use crate::failure::{Failure, OrExit};
 use crate::output::{self, json_line};
@@ -60,7 +61,9 @@ pub(super) async fn store(app: &App, args: &RunArgs) -> Result<OpenStore, Failur
 
 /// Makes the runtime over the store.
 pub(super) fn runtime(app: &App, args: &RunArgs, data: &OpenStore) -> Result<WasmRuntime, Failure> {
-    let mut builder = WasmRuntime::builder(app.source().or_exit(Exit::NotStarted)?).chain_store(data.store());
+    let source = app.source().or_exit(Exit::NotStarted)?;
+    let engine = engine().context(NO_ENGINE).or_exit(Exit::NotStarted)?;
+    let mut builder = WasmRuntime::builder(source).engine(engine).chain_store(data.store());
     if let Some(folder) = data.folder() {
         builder = builder.folders(folder.join(FOLDERS));
         let folder = folder.join(CONTENTS);
@@ -75,7 +78,7 @@ pub(super) fn runtime(app: &App, args: &RunArgs, data: &OpenStore) -> Result<Was
             config.orphan_deadline = args.grace;
         })
         .build()
-        .context("could not set up the WebAssembly engine")
+        .context(NO_ENGINE)
         .or_exit(Exit::NotStarted)
 }
 
