@@ -103,6 +103,10 @@ impl Kept {
                     Err(error) => said(error),
                 }
             }
+            "fill" => {
+                let stream = this.write_via_stream(0).map_err(said)?;
+                written(stream.blocking_write_and_flush(&vec![b'x'; number(word()?)?]))
+            }
             "zeroes" => {
                 let stream = this.write_via_stream(0).map_err(said)?;
                 written(stream.write_zeroes(number(word()?)?))

@@ -73,7 +73,10 @@ impl ActorStore {
             return Err(wasmtime::Error::msg("wrote more than 4096 bytes in one write that flushes"));
         }
         if let Some(file) = self.wasi().streams.find(to.rep()) {
-            return self.write_stream(&file, bytes).await;
+            return match wait {
+                Wait::No => self.write_stream(&file, bytes).await,
+                Wait::Yes => self.write_pieces(&file, &bytes).await,
+            };
         }
         let written = match wait {
             Wait::No => self.ctx().table.write(to, bytes),

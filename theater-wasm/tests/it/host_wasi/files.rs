@@ -315,6 +315,21 @@ async fn a_write_is_never_larger_than_was_allowed_and_a_list_never_longer_than_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_waits_is_made_in_pieces_where_a_message_is_small() {
+    let folder = folder();
+    let (runtime, id) = with_folder(folder.path(), "[limits]\nmessage = \"1KiB\"\n").await;
+    each(&runtime, id, &[("file-open 0 a crw", "1"), ("file-fill 1 4096", "ok")]).await;
+    assert_eq!(read(folder.path().join("a")), "x".repeat(4_096));
+    let written = of_kind(&events(&runtime, id).await, EventKind::WASI_FILESYSTEM);
+    let piece = |call: &&HostCall| match call {
+        HostCall::Called { data: Some(data), .. } => data.len() == 1_024,
+        _ => false,
+    };
+    assert_eq!(written.iter().filter(piece).count(), 4);
+    runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_guest_sees_of_files_is_recorded_and_a_rerun_sees_it_again_without_a_file() {
     let folder = folder();
     let chains = Arc::new(MemoryStore::new());

@@ -188,6 +188,20 @@ impl ActorStore {
         }
     }
 
+    /// Writes all of it, in as many pieces as it takes.
+    pub(in super::super) async fn write_pieces(
+        &mut self,
+        stream: &Streaming,
+        bytes: &[u8],
+    ) -> wasmtime::Result<Result<(), Error>> {
+        for piece in bytes.chunks(stream.piece.max(1)) {
+            if let Err(error) = self.write_stream(stream, piece.to_vec()).await? {
+                return Ok(Err(error));
+            }
+        }
+        Ok(stream.next().map(drop))
+    }
+
     fn stream_failed(&mut self, stream: &Streaming, fault: Fault) -> wasmtime::Result<Error> {
         let code: ErrorCode = match fault {
             Fault::Code(code) => code,
