@@ -199,6 +199,8 @@ impl WasmRuntime {
     /// Brings back the tree whose root was started from this manifest, as it was when the runtime that wrote the store ended: ids,
     /// parents, chains, last good states, what waits in mailboxes, open channels, and restarts that count against an intensity.
     ///
+    /// Of several roots of one manifest it is the one that was started last.
+    ///
     /// `None` if there is no such tree, or it has ended by itself: then there is nothing to go on with. Every chain of the tree is verified before
     /// anything of it is believed. Nobody handles a message before the whole tree is there. Call it before anything is started.
     ///
