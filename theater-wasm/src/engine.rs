@@ -108,15 +108,12 @@ impl ActorEngine {
     pub fn new(config: &EngineConfig) -> Result<Self, EngineError> {
         let max_actors = config.max_actors.min(actors_by_memory_maps(config.max_large_actors)).max(1);
         let failed = |source| EngineError { max_actors, source };
-        let (mut pooled, mut on_demand) = (pooled(max_actors, config.max_memory), on_demand());
+        let engines = [pooled(max_actors, config.max_memory), on_demand()];
         #[cfg(feature = "compile-cache")]
-        if let Some(folder) = &config.compile_cache {
-            let cache = cache(folder).map_err(failed)?;
-            pooled.cache(Some(cache.clone()));
-            on_demand.cache(Some(cache));
-        }
+        let engines = cached(config.compile_cache.as_deref(), engines).map_err(failed)?;
+        let [pooled, large] = engines;
         let pooled = Engine::new(&pooled).map_err(failed)?;
-        let large = Engine::new(&on_demand).map_err(failed)?;
+        let large = Engine::new(&large).map_err(failed)?;
         let engines = [pooled.weak(), large.weak()];
         let ticker = Ticker::start(engines).map_err(|error| failed(wasmtime::Error::from(error)))?;
         let large_places = Arc::new(Semaphore::new(config.max_large_actors as usize));
@@ -212,9 +209,13 @@ fn common() -> Config {
     config
 }
 
-/// A folder of compiled components that nobody else may enter, if it is made here.
+/// The same engines, with a folder for compiled components that nobody else may enter if it is made here.
 #[cfg(feature = "compile-cache")]
-fn cache(folder: &std::path::Path) -> wasmtime::Result<wasmtime::Cache> {
+fn cached<const N: usize>(
+    folder: Option<&std::path::Path>,
+    mut engines: [Config; N],
+) -> wasmtime::Result<[Config; N]> {
+    let Some(folder) = folder else { return Ok(engines) };
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -222,7 +223,11 @@ fn cache(folder: &std::path::Path) -> wasmtime::Result<wasmtime::Cache> {
     builder.create(folder)?;
     let mut settings = wasmtime::CacheConfig::new();
     settings.with_directory(folder);
-    wasmtime::Cache::new(settings)
+    let cache = wasmtime::Cache::new(settings)?;
+    for engine in &mut engines {
+        engine.cache(Some(cache.clone()));
+    }
+    Ok(engines)
 }
 
 /// At the limit of memory maps the whole process breaks, not just one spawn, so the pool stays below it, and leaves room for the

@@ -39,14 +39,6 @@ async fn with_folder(folder: &Path, more: &str) -> (WasmRuntime, ActorId) {
     (runtime, id)
 }
 
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a folder")
-}
-
-fn write(path: impl AsRef<Path>, contents: &str) {
-    fs::write(path, contents).expect("a file");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn files_and_folders_are_made_read_listed_and_removed_where_the_manifest_says() {
     let folder = folder();
@@ -91,20 +83,7 @@ async fn files_and_folders_are_made_read_listed_and_removed_where_the_manifest_s
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_path_of_a_guest_leads_out_of_the_folder_by_any_function() {
-    let outer = folder();
-    let inner = outer.path().join("inner");
-    fs::create_dir_all(inner.join("sub")).expect("folders");
-    fs::create_dir(outer.path().join("other")).expect("a folder");
-    write(outer.path().join("secret"), "the secret");
-    write(outer.path().join("other/secret"), "the secret");
-    write(inner.join("mine"), "mine");
-    symlink("../secret", inner.join("link")).expect("a link");
-    symlink(outer.path().join("secret"), inner.join("absolute")).expect("a link");
-    symlink("../other", inner.join("folder")).expect("a link");
-    symlink("folder", inner.join("twice")).expect("a link");
-    symlink("/proc/self/root", inner.join("magic")).expect("a link");
-    symlink("/proc/self/fd", inner.join("open")).expect("a link");
-    symlink("sub/../../other", inner.join("through")).expect("a link");
+    let (outer, inner) = folder_with_ways_out();
     let (runtime, id) = with_folder(&inner, "").await;
     let outside = outer.path().join("secret");
     let outside = outside.to_str().expect("text");

@@ -1,6 +1,9 @@
-//! Actors that call the host functions of timing, random, environment and store: `toolbox.wasm`.
+//! Actors that call host functions: `toolbox.wasm` those of timing, random, environment and store; and folders for others.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use theater_core::{ActorId, ActorRuntime, MapSource, SpawnRequest};
@@ -59,4 +62,32 @@ pub(crate) async fn refusal(runtime: &WasmRuntime, id: ActorId, words: &[&str]) 
     let answer = call(runtime, id, words).await;
     let refusal = answer.strip_prefix("error: ").unwrap_or_else(|| panic!("{words:?} gave {answer}"));
     refusal.to_owned()
+}
+
+pub(crate) fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+pub(crate) fn write(path: impl AsRef<Path>, contents: &str) {
+    fs::write(path, contents).expect("a file");
+}
+
+/// A folder with secrets in it, and in `inner` a folder with links that lead to them, and `mine`.
+pub(crate) fn folder_with_ways_out() -> (tempfile::TempDir, PathBuf) {
+    let outer = folder();
+    let inner = outer.path().join("inner");
+    fs::create_dir_all(inner.join("sub")).expect("folders");
+    fs::create_dir(outer.path().join("other")).expect("a folder");
+    write(outer.path().join("secret"), "the secret");
+    write(outer.path().join("other/secret"), "the secret");
+    write(inner.join("mine"), "mine");
+    let link = |to: &Path, name: &str| symlink(to, inner.join(name)).expect("a link");
+    link("../secret".as_ref(), "link");
+    link(&outer.path().join("secret"), "absolute");
+    link("../other".as_ref(), "folder");
+    link("folder".as_ref(), "twice");
+    link("/proc/self/root".as_ref(), "magic");
+    link("/proc/self/fd".as_ref(), "open");
+    link("sub/../../other".as_ref(), "through");
+    (outer, inner)
 }

@@ -1,7 +1,6 @@
 //! `wasi:filesystem`: the folder of a grant, what is recorded of it, and what no path of a guest reaches.
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,8 +11,8 @@ use theater_testkit::disk::SimDisk;
 use theater_wasm::WasmRuntime;
 
 use super::again::{killed_and_revived, process};
-use super::{WASI, of_kind, probe, source};
-use crate::host_support::builder;
+use super::{WASI, of_kind, probe};
+use crate::host_support::*;
 use crate::support::*;
 
 fn granted(folder: &Path) -> String {
@@ -22,17 +21,9 @@ fn granted(folder: &Path) -> String {
 }
 
 async fn with_folder(folder: &Path, more: &str) -> (WasmRuntime, ActorId) {
-    let runtime = builder(source(&(granted(folder) + more))).build().expect("a runtime");
+    let runtime = builder(super::source(&(granted(folder) + more))).build().expect("a runtime");
     let id = root(&runtime, "probe.toml").await;
     (runtime, id)
-}
-
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir().expect("a folder")
-}
-
-fn write(path: impl AsRef<Path>, contents: &str) {
-    fs::write(path, contents).expect("a file");
 }
 
 fn read(path: impl AsRef<Path>) -> String {
@@ -164,17 +155,7 @@ async fn what_cannot_be_done_with_a_file_has_the_error_that_wasi_has_for_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_path_of_a_guest_of_wasi_leads_out_of_its_folder() {
-    let outer = folder();
-    let inner = outer.path().join("inner");
-    fs::create_dir_all(inner.join("sub")).expect("folders");
-    fs::create_dir(outer.path().join("other")).expect("a folder");
-    write(outer.path().join("secret"), "the secret");
-    write(outer.path().join("other/secret"), "the secret");
-    write(inner.join("mine"), "mine");
-    symlink("../secret", inner.join("link")).expect("a link");
-    symlink(outer.path().join("secret"), inner.join("absolute")).expect("a link");
-    symlink("../other", inner.join("folder")).expect("a link");
-    symlink("/proc/self/root", inner.join("magic")).expect("a link");
+    let (outer, inner) = folder_with_ways_out();
     let (runtime, id) = with_folder(&inner, "").await;
     assert_eq!(ask(&runtime, id, "file-open 0 sub d").await, "1");
     let absolute = outer.path().join("secret");
@@ -243,7 +224,7 @@ async fn no_path_of_a_guest_of_wasi_leads_out_of_its_folder() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_without_the_grant_has_no_folder() {
-    let runtime = builder(source(&probe(WASI))).build().expect("a runtime");
+    let runtime = builder(super::source(&probe(WASI))).build().expect("a runtime");
     let id = root(&runtime, "probe.toml").await;
     assert_eq!(ask(&runtime, id, "folders").await, "");
     let error = ask_err(&runtime, id, "file-list 0").await;
@@ -256,7 +237,7 @@ async fn a_guest_without_the_grant_has_no_folder() {
 async fn an_actor_has_so_many_files_open_and_the_runtime_so_many_and_one_more_is_an_error() {
     let folder = folder();
     write(folder.path().join("a"), "one");
-    let runtime = builder(source(&granted(folder.path()))).config(|config| config.open_files = 40);
+    let runtime = builder(super::source(&granted(folder.path()))).config(|config| config.open_files = 40);
     let runtime = runtime.build().expect("a runtime");
     let (one, other) = (root(&runtime, "probe.toml").await, root(&runtime, "probe.toml").await);
     let open = |times: usize| vec!["file-open 0 a r"; times].join("\n");
@@ -334,7 +315,7 @@ async fn what_a_guest_sees_of_files_is_recorded_and_a_rerun_sees_it_again_withou
     let folder = folder();
     let chains = Arc::new(MemoryStore::new());
     let manifest = granted(folder.path());
-    let runtime = builder(source(&manifest)).chain_store(chains.clone()).build().expect("a runtime");
+    let runtime = builder(super::source(&manifest)).chain_store(chains.clone()).build().expect("a runtime");
     let id = root(&runtime, "probe.toml").await;
     ask(&runtime, id, "file-mkdir 0 sub\nfile-open 0 sub/a crw\nfile-put 1 hello\nfile-stream-in 1 0").await;
     // What was opened in one call is used in another.
@@ -368,7 +349,7 @@ async fn what_a_guest_sees_of_files_is_recorded_and_a_rerun_sees_it_again_withou
 
     // Neither the folder nor what was in it is there any more.
     folder.close().expect("it goes");
-    let again = WasmRuntime::builder(source(&manifest)).engine(engine()).chain_store(chains.clone());
+    let again = WasmRuntime::builder(super::source(&manifest)).engine(engine()).chain_store(chains.clone());
     let again = again.build().expect("a runtime");
     let rerun = again.rerun(id, "probe.toml").await;
     let rerun = rerun.unwrap_or_else(|error| panic!("{}", theater_core::error::with_causes(&error)));
@@ -380,7 +361,7 @@ async fn a_call_that_the_end_of_the_process_interrupted_goes_on_with_the_files_t
     let folder = folder();
     let manifest = granted(folder.path());
     let disk = SimDisk::new();
-    let before = process(&disk, source(&manifest));
+    let before = process(&disk, super::source(&manifest));
     let id = root(&before, "probe.toml").await;
     let work = "file-open 0 a ctw\nfile-put 1 hello\nfile-open 0 a r\nfile-stream-in 2 0\nfile-next 0 2\nsleep 1000\n\
         file-next 0 10\nfile-append 1 -there\nfile-cat 2\nfile-list 0";
@@ -392,7 +373,7 @@ async fn a_call_that_the_end_of_the_process_interrupted_goes_on_with_the_files_t
         of_kind(&events(&before, id).await, EventKind::WASI_FILESYSTEM).iter().any(read).then_some(())
     })
     .await;
-    let after = killed_and_revived(before, disk, "probe.toml", source(&manifest)).await;
+    let after = killed_and_revived(before, disk, "probe.toml", super::source(&manifest)).await;
     let got = eventually("the call ends", || async { state(&after, id).await }).await;
     let lines: Vec<_> = got.lines().collect();
     // It is not emptied or written once more, and reading goes on where it was.
