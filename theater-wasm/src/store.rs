@@ -161,6 +161,9 @@ impl ActorStore {
             return UpdateDeadline::Interrupt;
         }
         self.ticks_left -= 1;
+        if let Some(messenger) = &self.messenger {
+            messenger.slow_down();
+        }
         // The built-in yield wakes itself at once and starves tokio's timers while every core spins.
         UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
     }

@@ -19,7 +19,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{ComponentNamedList, Func, Lift, Lower};
 
+use super::begin::Lived;
 use super::entry::{Entry, Inboxes, Start, lock};
+use super::seat::Seat;
 use super::{Inner, Messenger};
 use crate::component::{NewState, PreparedComponent};
 use crate::host::services::Services;
@@ -35,6 +37,7 @@ pub(super) struct LifeControl {
     kill: CancellationToken,
     asked: Mutex<Option<ExitReason>>,
     done: watch::Sender<bool>,
+    pub(super) seat: Arc<Seat<Lived>>,
     pub(super) driver: Mutex<Option<Driver>>,
     /// The supervisor of this life, for the embedding program.
     pub(super) supervisor: OnceLock<SupervisorHandle>,
@@ -48,12 +51,14 @@ pub(super) struct Driver {
 }
 
 impl LifeControl {
+    /// That of a life on the current tokio runtime.
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             stop: CancellationToken::new(),
             kill: CancellationToken::new(),
             asked: Mutex::new(None),
             done: watch::Sender::new(false),
+            seat: Seat::new(),
             driver: Mutex::new(None),
             supervisor: OnceLock::new(),
         })
@@ -320,14 +325,25 @@ impl Running<'_> {
             if let Some(reason) = self.completed() {
                 return Ok(reason);
             }
+            if control.seat.is_visited() && !inboxes.mailbox.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            // Instantiation takes more of the stack than a visitor may have.
+            control.seat.set_open(self.instance.is_some());
             tokio::select! {
                 biased;
                 () = &mut stopped => return Ok(control.asked()),
-                Some(notice) = Inboxes::notice(&mut inboxes.notices) => self.handle_notice(notice).await?,
-                Some(input) = self.programs.or_message(&mut inboxes.mailbox) => match input {
-                    Input::Message(message) => self.handle(message).await?,
-                    Input::Program(happening) => self.handle_program(happening).await?,
-                },
+                Some(notice) = Inboxes::notice(&mut inboxes.notices) => {
+                    control.seat.set_open(false);
+                    self.handle_notice(notice).await?;
+                }
+                Some(input) = self.programs.or_message(&mut inboxes.mailbox) => {
+                    control.seat.set_open(false);
+                    match input {
+                        Input::Message(message) => self.handle(message).await?,
+                        Input::Program(happening) => self.handle_program(happening).await?,
+                    }
+                }
             }
         }
     }

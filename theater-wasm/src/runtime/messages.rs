@@ -1,15 +1,18 @@
 //! Messages between actors, and from the embedding program: delivery and answers.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use theater_core::{ActorError, ActorId, Bytes, EventKind, LimitError, error::printable};
 use tokio::sync::oneshot;
 
 use super::Inner;
+use super::begin::Lived;
 use super::entry::{Entry, Phase, WaitGuard, Waiting};
 use super::life::LifeControl;
 use super::mailbox::Envelope;
+use super::seat::{Seat, Visit};
 
 /// How a request is named towards the guest that handles it.
 pub(super) fn request_id(number: u64) -> String {
@@ -30,11 +33,34 @@ impl Inner {
 
     /// Puts a message into an actor's mailbox, and on its chain.
     pub(super) fn deliver(&self, entry: &Entry, envelope: Envelope) -> Result<(), ActorError> {
+        self.deliver_to(entry, envelope, |_| false).map(drop)
+    }
+
+    /// The same for who waits for the answer: where `visits` says so he does the actor's work himself, if it has nothing else to do.
+    fn deliver_and_visit(
+        &self,
+        entry: &Entry,
+        envelope: Envelope,
+        visits: impl FnOnce(&Seat<Lived>) -> bool,
+    ) -> Result<(), ActorError> {
+        if let Some(visit) = self.deliver_to(entry, envelope, visits)? {
+            visit.work();
+        }
+        Ok(())
+    }
+
+    fn deliver_to(
+        &self,
+        entry: &Entry,
+        envelope: Envelope,
+        visits: impl FnOnce(&Seat<Lived>) -> bool,
+    ) -> Result<Option<Visit<Lived>>, ActorError> {
         check_chain(entry)?;
-        entry.deliver(envelope, |envelope| {
+        let record = |envelope: &Envelope| {
             let payload = theater_core::event::payload::encode(&envelope.call());
             self.append(entry, EventKind::CALL, payload, |event| event.header.seq)
-        })
+        };
+        entry.deliver(envelope, record, visits)
     }
 
     pub(super) async fn request(
@@ -45,7 +71,8 @@ impl Inner {
     ) -> Result<Bytes, ActorError> {
         let entry = self.find(to).ok_or(ActorError::UnknownActor { id: to })?;
         let (reply, answer) = oneshot::channel();
-        self.deliver(&entry, Envelope::Request { from, number: entry.next_request(), data, reply })?;
+        let request = Envelope::Request { from, number: entry.next_request(), data, reply };
+        self.deliver_and_visit(&entry, request, Seat::welcomes)?;
         let limit = entry.limits().host_deadline;
         within("request", limit, answer).await?.unwrap_or(Err(ActorError::NoReply { id: to }))
     }
@@ -100,6 +127,12 @@ pub(super) async fn within<T>(
     limit: Duration,
     work: impl Future<Output = T>,
 ) -> Result<T, ActorError> {
+    let mut work = std::pin::pin!(work);
+    // Most answers are there already, and need no timer.
+    if let Poll::Ready(done) = std::future::poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await
+    {
+        return Ok(done);
+    }
     tokio::time::timeout(limit, work).await.map_err(|_| ActorError::DeadlineExceeded { operation, limit })
 }
 
@@ -114,6 +147,11 @@ pub(crate) struct Messenger {
 impl Messenger {
     pub(super) fn new(inner: &Arc<Inner>, entry: &Arc<Entry>, control: &Arc<LifeControl>) -> Self {
         Self { inner: Arc::clone(inner), entry: Arc::clone(entry), control: Arc::clone(control) }
+    }
+
+    /// Notes that a call takes so long that other threads can help.
+    pub(crate) fn slow_down(&self) {
+        self.control.seat.slow_down();
     }
 
     /// Says that the guest waits for its supervisor until the guard is dropped.
@@ -145,7 +183,10 @@ impl Messenger {
         let _waiting = self.wait_for(&target, "request")?;
         let (reply, answer) = oneshot::channel();
         let number = target.next_request();
-        self.inner.deliver(&target, Envelope::Request { from: Some(self.entry.id), number, data, reply })?;
+        let request = Envelope::Request { from: Some(self.entry.id), number, data, reply };
+        // The guest can do nothing else meanwhile.
+        let here = |seat: &Seat<Lived>| seat.runtime() == self.control.seat.runtime();
+        self.inner.deliver_and_visit(&target, request, here)?;
         let limit = self.entry.limits().host_deadline;
         tokio::select! {
             biased;
