@@ -190,7 +190,7 @@ impl Life {
         if matches!(origin, Origin::Given | Origin::Snapshot) {
             self.entry.unsaved.store(false, Ordering::Relaxed);
         }
-        let keeping = Keeping::new(self.entry.chain.totals());
+        let keeping = Keeping::new(&self.entry.manifest.snapshots, self.entry.chain.totals());
         let Some(component) = &self.entry.component else {
             let programs = Programs::default();
             let mut running = Running { life: self, instance: None, state: None, keeping, programs };
