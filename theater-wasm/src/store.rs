@@ -25,7 +25,7 @@ pub struct ActorStore {
     fault: Option<ExitReason>,
     shutdown: Option<Option<Bytes>>,
     supervisor: Option<SupervisorHost>,
-    messenger: Option<Messenger>,
+    messenger: Option<Arc<Messenger>>,
     services: Option<Arc<Services>>,
     /// What host calls are answered from while a call is run once more.
     pub(crate) script: Option<Script>,
@@ -72,7 +72,7 @@ impl ActorStore {
 
     /// Gives the actor a way to send messages.
     pub(crate) fn with_messenger(mut self, messenger: Messenger) -> Self {
-        self.messenger = Some(messenger);
+        self.messenger = Some(Arc::new(messenger));
         self
     }
 
@@ -104,7 +104,7 @@ impl ActorStore {
         self.supervisor.as_ref()
     }
 
-    pub(crate) fn messenger(&self) -> Option<&Messenger> {
+    pub(crate) fn messenger(&self) -> Option<&Arc<Messenger>> {
         self.messenger.as_ref()
     }
 

@@ -182,7 +182,7 @@ pub(super) struct Lived {
 /// A whole life, in its own task: nothing that the guest or a host function does gets past it.
 async fn whole_life(life: Life, start: Start, mut inboxes: Inboxes, started: Started) {
     let seat = Arc::clone(&life.control.seat);
-    let living = async move {
+    let living = Box::pin(async move {
         let mut started = Some(started);
         let running = |origin: Origin| {
             announce(&life, origin);
@@ -191,7 +191,7 @@ async fn whole_life(life: Life, start: Start, mut inboxes: Inboxes, started: Sta
         };
         let lived = AssertUnwindSafe(life.run(start, &mut inboxes, running)).catch_unwind().await;
         Lived { life, inboxes, lived, started }
-    };
+    });
     let Lived { life, inboxes, lived, started } = seat.occupy(living).await;
     if let Some(services) = &life.services {
         services.end();

@@ -8,13 +8,13 @@ use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use theater_chain::AppendError;
 use theater_core::event::payload::{self, Origin, Return, Started};
 use theater_core::{Bytes, EventKind, ExitReason, HandlerKind, Incarnation, ShutdownController};
 use theater_supervisor::{SupervisorError, SupervisorHandle};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{ComponentNamedList, Func, Lift, Lower};
@@ -33,10 +33,12 @@ use programs::{Input, Programs};
 /// How a life is asked to end, and how others notice that it has.
 #[derive(Debug)]
 pub(super) struct LifeControl {
+    /// Set before `stop` is cancelled: who was registered there once only looks here.
+    stopping: AtomicBool,
     stop: CancellationToken,
     kill: CancellationToken,
     asked: Mutex<Option<ExitReason>>,
-    done: watch::Sender<bool>,
+    done: CancellationToken,
     pub(super) seat: Arc<Seat<Lived>>,
     pub(super) driver: Mutex<Option<Driver>>,
     /// The supervisor of this life, for the embedding program.
@@ -54,10 +56,11 @@ impl LifeControl {
     /// That of a life on the current tokio runtime.
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
+            stopping: AtomicBool::new(false),
             stop: CancellationToken::new(),
             kill: CancellationToken::new(),
             asked: Mutex::new(None),
-            done: watch::Sender::new(false),
+            done: CancellationToken::new(),
             seat: Seat::new(),
             driver: Mutex::new(None),
             supervisor: OnceLock::new(),
@@ -67,7 +70,7 @@ impl LifeControl {
     /// Asks the life to end after its current call. The first reason stays until a kill brings another.
     pub(super) fn stop(&self, reason: ExitReason) {
         lock(&self.asked).get_or_insert(reason);
-        self.stop.cancel();
+        self.cancel();
     }
 
     /// Ends the life at once. The first kill's reason stays.
@@ -80,6 +83,11 @@ impl LifeControl {
             *asked = Some(reason);
             self.kill.cancel();
         }
+        self.cancel();
+    }
+
+    fn cancel(&self) {
+        self.stopping.store(true, Ordering::Release);
         self.stop.cancel();
     }
 
@@ -98,13 +106,12 @@ impl LifeControl {
     }
 
     pub(super) fn finish(&self) {
-        self.done.send_replace(true);
+        self.done.cancel();
     }
 
     /// Waits until the life has ended and everybody has been told.
     pub(super) async fn ended(&self) {
-        // An error means that the sender is gone, which it is not before the end.
-        let _ = self.done.subscribe().wait_for(|done| *done).await;
+        self.done.cancelled().await;
     }
 
     /// Waits for the end for a limited time. Returns whether it came.
@@ -250,6 +257,9 @@ impl Life {
 
     /// Waits until the chain store takes more. A call begins only then: what it does is not refused half way for want of room.
     async fn room(&self) -> Result<(), ExitReason> {
+        if self.inner.store.has_room() {
+            return Ok(());
+        }
         tokio::select! {
             biased;
             ready = self.inner.store.ready() => {
@@ -301,7 +311,6 @@ impl Running<'_> {
         started: impl FnOnce(),
     ) -> Result<ExitReason, ExitReason> {
         let control = &self.life.control;
-        // Registered once, not for every message.
         let mut stopped = std::pin::pin!(control.stop.cancelled());
         if !self.life.entry.declared.is_empty()
             && let Some(reason) = self.serve_until_begun(inboxes, stopped.as_mut()).await?
@@ -321,6 +330,8 @@ impl Running<'_> {
             // An error means that the runtime is gone, which `self` keeps.
             _ = held.wait_for(|held| !held) => {}
         }
+        // Registered once, not for every message: all of the life is polled with the same waker, its seat's.
+        let mut registered = false;
         loop {
             if let Some(reason) = self.completed() {
                 return Ok(reason);
@@ -332,7 +343,11 @@ impl Running<'_> {
             control.seat.set_open(self.instance.is_some());
             tokio::select! {
                 biased;
-                () = &mut stopped => return Ok(control.asked()),
+                () = std::future::poll_fn(|context| match control.stopping.load(Ordering::Acquire) {
+                    true => Poll::Ready(()),
+                    false if std::mem::replace(&mut registered, true) => Poll::Pending,
+                    false => stopped.as_mut().poll(context),
+                }) => return Ok(control.asked()),
                 Some(notice) = Inboxes::notice(&mut inboxes.notices) => {
                     control.seat.set_open(false);
                     self.handle_notice(notice).await?;

@@ -11,35 +11,8 @@ use super::Inner;
 use super::begin::Lived;
 use super::entry::{Entry, Phase, WaitGuard, Waiting};
 use super::life::LifeControl;
-use super::mailbox::Envelope;
+use super::mailbox::{Envelope, RequestId};
 use super::seat::{Seat, Visit};
-
-/// How a request is named towards the guest that handles it.
-pub(super) fn request_id(number: u64) -> String {
-    // Formed twice for every request; `format!` takes several times as long.
-    let mut digits = [0; 20];
-    let (mut from, mut rest) = (digits.len(), number);
-    loop {
-        from -= 1;
-        digits[from] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    let mut id = String::with_capacity(REQUEST.len() + digits.len());
-    id.push_str(REQUEST);
-    id.extend(digits[from..].iter().map(|digit| char::from(*digit)));
-    id
-}
-
-const REQUEST: &str = "request-";
-
-pub(super) fn request_number(id: &str) -> Option<u64> {
-    let number = id.strip_prefix(REQUEST)?.parse().ok()?;
-    // Only the spelling that we gave out.
-    (request_id(number) == id).then_some(number)
-}
 
 impl Inner {
     pub(super) fn send(&self, from: Option<ActorId>, to: ActorId, data: Bytes) -> Result<(), ActorError> {
@@ -87,7 +60,7 @@ impl Inner {
     ) -> Result<Bytes, ActorError> {
         let entry = self.find(to).ok_or(ActorError::UnknownActor { id: to })?;
         let (reply, answer) = oneshot::channel();
-        let request = Envelope::Request { from, number: entry.next_request(), data, reply };
+        let request = Envelope::Request { from, id: RequestId::new(entry.next_request()), data, reply };
         self.deliver_and_visit(&entry, request, Seat::welcomes)?;
         let limit = entry.limits().host_deadline;
         within("request", limit, answer).await?.unwrap_or(Err(ActorError::NoReply { id: to }))
@@ -96,10 +69,14 @@ impl Inner {
     /// Whether `asker`, waiting for `target`, would wait for itself.
     fn would_deadlock(&self, asker: &Arc<Entry>, target: &Arc<Entry>) -> bool {
         let mut current = Arc::clone(target);
-        // The chain of waits is no longer than the number of actors; a cycle elsewhere must not hold us.
-        for _ in 0..=self.registry.len() {
+        for waits in 0_usize.. {
             if current.id == asker.id {
                 return true;
+            }
+            // The chain of waits is no longer than the number of actors; a cycle elsewhere must not hold us. To count them takes all locks
+            // of the registry.
+            if waits >= LONG_CHAIN && waits > self.registry.len() {
+                return false;
             }
             match current.waiting() {
                 Waiting::Nothing => return false,
@@ -118,6 +95,9 @@ impl Inner {
         false
     }
 }
+
+/// Waits that may stand in a line before it is asked whether there are as many actors.
+const LONG_CHAIN: usize = 16;
 
 /// What a record needs besides the bytes that it is about.
 const RECORD: u64 = 512;
@@ -153,7 +133,7 @@ pub(super) async fn within<T>(
 }
 
 /// How one life of an actor sends messages.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Messenger {
     pub(super) inner: Arc<Inner>,
     pub(super) entry: Arc<Entry>,
@@ -203,8 +183,8 @@ impl Messenger {
         let target = self.target(to)?;
         let _waiting = self.wait_for(&target, "request")?;
         let (reply, answer) = oneshot::channel();
-        let number = target.next_request();
-        let request = Envelope::Request { from: Some(self.entry.id), number, data, reply };
+        let id = RequestId::new(target.next_request());
+        let request = Envelope::Request { from: Some(self.entry.id), id, data, reply };
         // The guest can do nothing else meanwhile.
         let here = |seat: &Seat<Lived>| seat.runtime() == self.control.seat.runtime();
         self.inner.deliver_and_visit(&target, request, here)?;
@@ -257,20 +237,24 @@ impl Messenger {
     }
 
     pub(crate) fn outstanding(&self) -> Vec<String> {
-        self.entry.outstanding().into_iter().map(request_id).collect()
+        self.entry
+            .outstanding()
+            .into_iter()
+            .map(|number| RequestId::new(number).as_str().to_owned())
+            .collect()
     }
 
     pub(crate) fn respond(&self, id: &str, data: Bytes) -> Result<(), ActorError> {
         self.check_size(&data)?;
-        let pending = request_number(id)
-            .and_then(|number| self.entry.close_request(number))
+        let pending = RequestId::parse(id)
+            .and_then(|id| self.entry.close_request(id.number()))
             .ok_or_else(|| ActorError::NoSuchRequest { id: printable(id) })?;
         pending.reply.send(Ok(data)).map_err(|_| ActorError::NoSuchRequest { id: printable(id) })
     }
 
     pub(crate) fn cancel(&self, id: &str) -> Result<(), ActorError> {
-        let pending = request_number(id)
-            .and_then(|number| self.entry.close_request(number))
+        let pending = RequestId::parse(id)
+            .and_then(|id| self.entry.close_request(id.number()))
             .ok_or_else(|| ActorError::NoSuchRequest { id: printable(id) })?;
         // Whoever asked may have given up.
         let _ = pending.reply.send(Err(ActorError::NoReply { id: self.entry.id }));

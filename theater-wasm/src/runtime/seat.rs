@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use super::entry::lock;
 
 /// What a life does, until it is over.
-type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(super) type Work<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Nobody works, and nothing is there to be done.
 const IDLE: u8 = 0;
@@ -83,8 +83,8 @@ impl<T: Send + 'static> Seat<T> {
     }
 
     /// Does the work, and lets visitors do it. Once.
-    pub(super) fn occupy(self: Arc<Self>, work: impl Future<Output = T> + Send + 'static) -> Occupied<T> {
-        *lock(&self.work) = Stage::Going(Box::pin(work));
+    pub(super) fn occupy(self: Arc<Self>, work: Work<T>) -> Occupied<T> {
+        *lock(&self.work) = Stage::Going(work);
         Occupied(self)
     }
 
@@ -170,8 +170,10 @@ impl<T: Send + 'static> Seat<T> {
 
     /// Wakes the task.
     fn call(&self) {
-        if let Some(task) = &*lock(&self.task) {
-            task.wake_by_ref();
+        // Another thread may run it before `wake` has returned, and wants the lock.
+        let task = lock(&self.task).clone();
+        if let Some(task) = task {
+            task.wake();
         }
     }
 }
@@ -288,14 +290,14 @@ mod tests {
         let (numbers, mut inbox) = mpsc::channel(100);
         let (sum, this) = (Arc::new(AtomicU32::new(0)), Arc::clone(seat));
         let sums = Arc::clone(&sum);
-        let work = async move {
+        let work = Box::pin(async move {
             loop {
                 this.set_open(true);
                 let Some(number) = inbox.recv().await else { return sums.load(Ordering::Relaxed) };
                 this.set_open(false);
                 sums.fetch_add(number, Ordering::Relaxed);
             }
-        };
+        });
         (numbers, Arc::clone(seat).occupy(work), sum)
     }
 
