@@ -111,6 +111,11 @@ pub trait ChainStore: ChainReader {
     /// If the store has failed.
     async fn ready(&self) -> Result<(), Poisoned>;
 
+    /// Whether [`ready`](Self::ready) would answer at once, and well, without being asked. `false` says nothing.
+    fn has_room(&self) -> bool {
+        false
+    }
+
     /// Every event that is taken from now on, of all chains, in the store's order. A reader that falls too far behind is told how
     /// many it missed; no writer waits for it.
     fn tail(&self) -> Tail;

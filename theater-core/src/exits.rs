@@ -1,6 +1,7 @@
 //! Exit notices: every end of a child's life, in order, exactly once.
 
-use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -57,7 +58,39 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<ChildExit>,
+    /// How many of them each child has.
+    of: HashMap<ActorId, usize>,
     closed: bool,
+}
+
+impl State {
+    fn push(&mut self, exit: ChildExit) {
+        *self.of.entry(exit.id).or_default() += 1;
+        self.waiting.push_back(exit);
+    }
+
+    fn pop(&mut self) -> Option<ChildExit> {
+        let exit = self.waiting.pop_front()?;
+        if let Entry::Occupied(mut left) = self.of.entry(exit.id) {
+            *left.get_mut() -= 1;
+            if *left.get() == 0 {
+                left.remove();
+            }
+        }
+        Some(exit)
+    }
+
+    fn forget(&mut self, child: ActorId) {
+        let mut left = self.of.remove(&child).unwrap_or_default();
+        // Records go in the order in which their actors ended: where nobody takes exits, the first is the one, whatever comes after.
+        while left > 0 && self.waiting.front().is_some_and(|exit| exit.id == child) {
+            self.waiting.pop_front();
+            left -= 1;
+        }
+        if left > 0 {
+            self.waiting.retain(|exit| exit.id != child);
+        }
+    }
 }
 
 impl Shared {
@@ -80,19 +113,21 @@ impl ExitQueue {
             if state.closed {
                 return;
             }
-            state.waiting.push_back(exit);
+            state.push(exit);
         }
         self.shared.changed.notify_one();
     }
 
     /// Forgets the exits of one child that nobody took: its record is gone.
     pub fn forget(&self, child: ActorId) {
-        self.shared.state().waiting.retain(|exit| exit.id != child);
+        self.shared.state().forget(child);
     }
 
     /// Forgets the exits that nobody took: the parent starts a new life.
     pub fn clear(&self) {
-        self.shared.state().waiting.clear();
+        let mut state = self.shared.state();
+        state.waiting.clear();
+        state.of.clear();
     }
 
     /// Ends all streams once the exits that wait have been taken.
@@ -130,7 +165,7 @@ impl ExitStream {
             let changed = self.shared.changed.notified();
             {
                 let mut state = self.shared.state();
-                if let Some(exit) = state.waiting.pop_front() {
+                if let Some(exit) = state.pop() {
                     if !state.waiting.is_empty() {
                         // The permit that announced the rest may have been spent on this call.
                         self.shared.changed.notify_one();
@@ -149,7 +184,7 @@ impl ExitStream {
 
     /// The next exit if one waits already.
     pub fn try_next(&mut self) -> Option<ChildExit> {
-        self.shared.state().waiting.pop_front()
+        self.shared.state().pop()
     }
 }
 
@@ -181,6 +216,15 @@ mod tests {
         queue.push(exit(2));
         queue.forget(exit(1).id);
         assert_eq!(queue.stream().try_next(), Some(exit(2)));
+        for child in [3, 4, 3, 5, 4, 3] {
+            queue.push(exit(child));
+        }
+        assert_eq!(queue.stream().try_next(), Some(exit(3)));
+        queue.forget(exit(4).id);
+        queue.forget(exit(6).id);
+        queue.forget(exit(3).id);
+        assert_eq!(queue.stream().try_next(), Some(exit(5)));
+        assert_eq!(queue.stream().try_next(), None);
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@ mod past;
 mod rerun;
 mod retention;
 mod revive;
+mod seat;
 mod spawn;
 
 use std::sync::{Arc, OnceLock, Weak};

@@ -25,7 +25,7 @@ pub struct ActorStore {
     fault: Option<ExitReason>,
     shutdown: Option<Option<Bytes>>,
     supervisor: Option<SupervisorHost>,
-    messenger: Option<Messenger>,
+    messenger: Option<Arc<Messenger>>,
     services: Option<Arc<Services>>,
     /// What host calls are answered from while a call is run once more.
     pub(crate) script: Option<Script>,
@@ -88,7 +88,7 @@ impl ActorStore {
 
     /// Gives the actor a way to send messages.
     pub(crate) fn with_messenger(mut self, messenger: Messenger) -> Self {
-        self.messenger = Some(messenger);
+        self.messenger = Some(Arc::new(messenger));
         self
     }
 
@@ -120,7 +120,7 @@ impl ActorStore {
         self.supervisor.as_ref()
     }
 
-    pub(crate) fn messenger(&self) -> Option<&Messenger> {
+    pub(crate) fn messenger(&self) -> Option<&Arc<Messenger>> {
         self.messenger.as_ref()
     }
 
@@ -177,6 +177,9 @@ impl ActorStore {
             return UpdateDeadline::Interrupt;
         }
         self.ticks_left -= 1;
+        if let Some(messenger) = &self.messenger {
+            messenger.slow_down();
+        }
         // The built-in yield wakes itself at once and starves tokio's timers while every core spins.
         UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
     }

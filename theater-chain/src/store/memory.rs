@@ -209,6 +209,19 @@ impl MemoryStore {
         }
     }
 
+    /// Under the chain's lock: followers hear of a chain's events in the chain's order.
+    fn append_to(&self, kept: &mut Kept, expected: Head, event: ChainEvent) -> Result<Head, AppendError> {
+        let Kept::Events(events) = kept else {
+            return Err(AppendError::Retired { chain: expected.chain_id });
+        };
+        check_append(events.head, expected, &event)?;
+        let followed = self.tails.is_followed().then(|| event.clone());
+        let head = Head::after(&event);
+        events.push(event);
+        self.took(followed);
+        Ok(head)
+    }
+
     /// The events of a chain. The map's guard ends with the statement; appends to other chains go on.
     fn chain(&self, chain: ChainId) -> Option<Arc<Mutex<Kept>>> {
         self.chains.get(&chain).map(|kept| Arc::clone(&kept))
@@ -267,17 +280,15 @@ impl ChainStore for MemoryStore {
 
     fn append(&self, expected: Head, event: ChainEvent) -> Result<Head, AppendError> {
         let chain = expected.chain_id;
+        let kept = {
+            let kept = self.chains.get(&chain).ok_or(AppendError::UnknownChain { chain })?;
+            if let Ok(mut kept) = kept.try_lock() {
+                return self.append_to(&mut kept, expected, event);
+            }
+            Arc::clone(&kept)
+        };
         // Not under the map's guard: whoever waits for this chain would keep others from creating theirs.
-        let kept = self.chain(chain).ok_or(AppendError::UnknownChain { chain })?;
-        let mut kept = lock(&kept);
-        let Kept::Events(events) = &mut *kept else { return Err(AppendError::Retired { chain }) };
-        check_append(events.head, expected, &event)?;
-        let followed = self.tails.is_followed().then(|| event.clone());
-        let head = Head::after(&event);
-        events.push(event);
-        // Under the chain's lock: followers hear of a chain's events in the chain's order.
-        self.took(followed);
-        Ok(head)
+        self.append_to(&mut lock(&kept), expected, event)
     }
 
     fn epoch(&self) -> u32 {
@@ -302,6 +313,10 @@ impl ChainStore for MemoryStore {
 
     async fn ready(&self) -> Result<(), Poisoned> {
         Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        true
     }
 
     fn tail(&self) -> Tail {

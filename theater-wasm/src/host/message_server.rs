@@ -1,6 +1,8 @@
 //! `theater:simple/message-server-host`: messages to other actors. Each call that has an effect is recorded before it,
 //! and each answer after it.
 
+use std::sync::Arc;
+
 use theater_core::event::payload::{HostCall, decode, encode};
 use theater_core::{ActorError, ActorId, Bytes, EventKind};
 use wasmtime::component::Linker;
@@ -22,7 +24,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<ActorStore>) -> wasmtime::Result
 }
 
 impl ActorStore {
-    fn messages(&self) -> Result<Messenger, ActorError> {
+    fn messages(&self) -> Result<Arc<Messenger>, ActorError> {
         self.messenger().cloned().ok_or(ActorError::Unsupported { operation: "messages" })
     }
 
@@ -32,7 +34,7 @@ impl ActorStore {
         kind: EventKind,
         subject: String,
         data: Option<Bytes>,
-        work: impl FnOnce(Messenger) -> F,
+        work: impl FnOnce(Arc<Messenger>) -> F,
     ) -> wasmtime::Result<Result<T, String>> {
         let addressed = |messenger| async move { work(messenger).await.map(|answer| (None, answer)) };
         self.recorded_of(kind, subject, data, addressed).await
@@ -44,7 +46,7 @@ impl ActorStore {
         kind: EventKind,
         subject: String,
         data: Option<Bytes>,
-        work: impl FnOnce(Messenger) -> F,
+        work: impl FnOnce(Arc<Messenger>) -> F,
     ) -> wasmtime::Result<Result<T, String>> {
         let subject = Some(theater_core::error::printable(&subject));
         // What is too large for a message is refused; it need not be recorded in full for that.

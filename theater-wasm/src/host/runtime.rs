@@ -33,7 +33,6 @@ impl ActorStore {
 
     /// The same, and says where the record stands.
     pub(crate) async fn must_record_at(&mut self, kind: EventKind, payload: Bytes) -> wasmtime::Result<u64> {
-        let (id, runtime) = (self.caller().id, self.caller().runtime.clone());
         if self.script.is_some() {
             // Whoever runs a call again asks the script first.
             return Err(self.not_an_outcome(kind));
@@ -45,8 +44,15 @@ impl ActorStore {
                 EventDraft::new(EventKind::INSTANTIATION, encode(&record))
             }
         };
-        match runtime.record(id, draft).await {
-            Ok(event) => Ok(event.header.seq),
+        let recorded = match self.messenger() {
+            Some(messenger) => messenger.record(draft),
+            None => {
+                let (id, runtime) = (self.caller().id, self.caller().runtime.clone());
+                runtime.record(id, draft).await.map(|event| event.header.seq)
+            }
+        };
+        match recorded {
+            Ok(seq) => Ok(seq),
             Err(ActorError::Limit(LimitError::Event { size, limit })) => {
                 Err(self.fail(ExitReason::EventTooLarge { size, limit }))
             }

@@ -169,15 +169,30 @@ impl Siblings<'_> {
     }
 }
 
+/// A life that has come to its end, which is still to be told.
+pub(super) struct Lived {
+    life: Life,
+    inboxes: Inboxes,
+    /// The reason, or the panic of what it did.
+    lived: std::thread::Result<ExitReason>,
+    /// Where nobody has been told of its start.
+    started: Option<Started>,
+}
+
 /// A whole life, in its own task: nothing that the guest or a host function does gets past it.
 async fn whole_life(life: Life, start: Start, mut inboxes: Inboxes, started: Started) {
-    let mut started = Some(started);
-    let running = |origin: Origin| {
-        announce(&life, origin);
-        // Whoever asked for the start may be gone; then it has killed this life as well.
-        let _ = started.take().map(|started| started.send(Ok(())));
-    };
-    let lived = AssertUnwindSafe(life.run(start, &mut inboxes, running)).catch_unwind().await;
+    let seat = Arc::clone(&life.control.seat);
+    let living = Box::pin(async move {
+        let mut started = Some(started);
+        let running = |origin: Origin| {
+            announce(&life, origin);
+            // Whoever asked for the start may be gone; then it has killed this life as well.
+            let _ = started.take().map(|started| started.send(Ok(())));
+        };
+        let lived = AssertUnwindSafe(life.run(start, &mut inboxes, running)).catch_unwind().await;
+        Lived { life, inboxes, lived, started }
+    });
+    let Lived { life, inboxes, lived, started } = seat.occupy(living).await;
     if let Some(services) = &life.services {
         services.end();
     }

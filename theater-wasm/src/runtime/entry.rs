@@ -12,10 +12,12 @@ use theater_core::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+use super::begin::Lived;
 use super::chain::ChainLog;
 use super::life::LifeControl;
 use super::mailbox::{Delivered, Envelope};
 use super::retention::Retention;
+use super::seat::{Seat, Visit};
 use crate::component::PreparedComponent;
 
 /// Notices about children that may wait for a busy parent; more wait at its supervisor.
@@ -371,12 +373,13 @@ impl Entry {
     }
 
     /// Puts a message into the mailbox. `record` writes it to the chain and says where: the chain has messages in the order of the
-    /// mailbox.
+    /// mailbox. Where `visits` says so and the actor has nothing to do, its task is not woken: the work is the caller's then.
     pub(super) fn deliver(
         &self,
         envelope: Envelope,
         record: impl FnOnce(&Envelope) -> Result<u64, ActorError>,
-    ) -> Result<(), ActorError> {
+        visits: impl FnOnce(&Seat<Lived>) -> bool,
+    ) -> Result<Option<Visit<Lived>>, ActorError> {
         if let Some(size) = envelope.size().filter(|size| *size > self.limits().message) {
             return Err(LimitError::Message { size, limit: self.limits().message }.into());
         }
@@ -392,8 +395,10 @@ impl Entry {
         match self.mailbox.try_reserve() {
             Ok(place) => {
                 let call = record(&envelope)?;
+                let life = core.life.as_ref().filter(|life| visits(&life.seat));
+                let visit = life.and_then(|life| life.seat.visit());
                 place.send(Delivered { call, envelope, begun: None });
-                Ok(())
+                Ok(visit)
             }
             Err(_) => {
                 let limit = u64::from(self.limits().mailbox);

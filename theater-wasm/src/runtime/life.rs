@@ -8,18 +8,20 @@ use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use theater_chain::AppendError;
 use theater_core::event::payload::{self, Origin, Return, Started};
 use theater_core::{Bytes, EventKind, ExitReason, Incarnation, ShutdownController};
 use theater_supervisor::{SupervisorError, SupervisorHandle};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{ComponentNamedList, Func, Lift, Lower};
 
+use super::begin::Lived;
 use super::entry::{Entry, Inboxes, Start, lock};
+use super::seat::Seat;
 use super::{Inner, Messenger};
 use crate::component::{NewState, PreparedComponent};
 use crate::host::services::Services;
@@ -31,10 +33,13 @@ use programs::{Input, Programs};
 /// How a life is asked to end, and how others notice that it has.
 #[derive(Debug)]
 pub(super) struct LifeControl {
+    /// Set before `stop` is cancelled: who was registered there once only looks here.
+    stopping: AtomicBool,
     stop: CancellationToken,
     kill: CancellationToken,
     asked: Mutex<Option<ExitReason>>,
-    done: watch::Sender<bool>,
+    done: CancellationToken,
+    pub(super) seat: Arc<Seat<Lived>>,
     pub(super) driver: Mutex<Option<Driver>>,
     /// The supervisor of this life, for the embedding program.
     pub(super) supervisor: OnceLock<SupervisorHandle>,
@@ -48,12 +53,15 @@ pub(super) struct Driver {
 }
 
 impl LifeControl {
+    /// That of a life on the current tokio runtime.
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
+            stopping: AtomicBool::new(false),
             stop: CancellationToken::new(),
             kill: CancellationToken::new(),
             asked: Mutex::new(None),
-            done: watch::Sender::new(false),
+            done: CancellationToken::new(),
+            seat: Seat::new(),
             driver: Mutex::new(None),
             supervisor: OnceLock::new(),
         })
@@ -62,7 +70,7 @@ impl LifeControl {
     /// Asks the life to end after its current call. The first reason stays until a kill brings another.
     pub(super) fn stop(&self, reason: ExitReason) {
         lock(&self.asked).get_or_insert(reason);
-        self.stop.cancel();
+        self.cancel();
     }
 
     /// Ends the life at once. The first kill's reason stays.
@@ -75,6 +83,11 @@ impl LifeControl {
             *asked = Some(reason);
             self.kill.cancel();
         }
+        self.cancel();
+    }
+
+    fn cancel(&self) {
+        self.stopping.store(true, Ordering::Release);
         self.stop.cancel();
     }
 
@@ -93,13 +106,12 @@ impl LifeControl {
     }
 
     pub(super) fn finish(&self) {
-        self.done.send_replace(true);
+        self.done.cancel();
     }
 
     /// Waits until the life has ended and everybody has been told.
     pub(super) async fn ended(&self) {
-        // An error means that the sender is gone, which it is not before the end.
-        let _ = self.done.subscribe().wait_for(|done| *done).await;
+        self.done.cancelled().await;
     }
 
     /// Waits for the end for a limited time. Returns whether it came.
@@ -185,7 +197,7 @@ impl Life {
         if matches!(origin, Origin::Given | Origin::Snapshot) {
             self.entry.unsaved.store(false, Ordering::Relaxed);
         }
-        let keeping = Keeping::new(self.entry.chain.totals());
+        let keeping = Keeping::new(&self.entry.manifest.snapshots, self.entry.chain.totals());
         let Some(component) = &self.entry.component else {
             let programs = Programs::default();
             let mut running = Running { life: self, instance: None, state: None, keeping, programs };
@@ -245,6 +257,9 @@ impl Life {
 
     /// Waits until the chain store takes more. A call begins only then: what it does is not refused half way for want of room.
     async fn room(&self) -> Result<(), ExitReason> {
+        if self.inner.store.has_room() {
+            return Ok(());
+        }
         tokio::select! {
             biased;
             ready = self.inner.store.ready() => {
@@ -296,7 +311,6 @@ impl Running<'_> {
         started: impl FnOnce(),
     ) -> Result<ExitReason, ExitReason> {
         let control = &self.life.control;
-        // Registered once, not for every message.
         let mut stopped = std::pin::pin!(control.stop.cancelled());
         if !self.life.entry.declared.is_empty()
             && let Some(reason) = self.serve_until_begun(inboxes, stopped.as_mut()).await?
@@ -316,18 +330,35 @@ impl Running<'_> {
             // An error means that the runtime is gone, which `self` keeps.
             _ = held.wait_for(|held| !held) => {}
         }
+        // Registered once, not for every message: all of the life is polled with the same waker, its seat's.
+        let mut registered = false;
         loop {
             if let Some(reason) = self.completed() {
                 return Ok(reason);
             }
+            if control.seat.is_visited() && !inboxes.mailbox.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            // Instantiation takes more of the stack than a visitor may have.
+            control.seat.set_open(self.instance.is_some());
             tokio::select! {
                 biased;
-                () = &mut stopped => return Ok(control.asked()),
-                Some(notice) = Inboxes::notice(&mut inboxes.notices) => self.handle_notice(notice).await?,
-                Some(input) = self.programs.or_message(&mut inboxes.mailbox) => match input {
-                    Input::Message(message) => self.handle(message).await?,
-                    Input::Program(happening) => self.handle_program(happening).await?,
-                },
+                () = std::future::poll_fn(|context| match control.stopping.load(Ordering::Acquire) {
+                    true => Poll::Ready(()),
+                    false if std::mem::replace(&mut registered, true) => Poll::Pending,
+                    false => stopped.as_mut().poll(context),
+                }) => return Ok(control.asked()),
+                Some(notice) = Inboxes::notice(&mut inboxes.notices) => {
+                    control.seat.set_open(false);
+                    self.handle_notice(notice).await?;
+                }
+                Some(input) = self.programs.or_message(&mut inboxes.mailbox) => {
+                    control.seat.set_open(false);
+                    match input {
+                        Input::Message(message) => self.handle(message).await?,
+                        Input::Program(happening) => self.handle_program(happening).await?,
+                    }
+                }
             }
         }
     }

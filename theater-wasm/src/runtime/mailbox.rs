@@ -6,7 +6,6 @@ use theater_core::event::payload::Call;
 use theater_core::{ActorError, ActorId, Bytes};
 use tokio::sync::oneshot;
 
-use super::messages::request_id;
 use crate::component::ExportIndices;
 use crate::script::Script;
 
@@ -23,6 +22,50 @@ pub(super) struct Delivered {
 /// A channel was refused, perhaps with a message.
 pub(super) type Refused = Option<Bytes>;
 
+/// How a request is named towards the guest that handles it. The name is formed once, and takes no memory elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RequestId {
+    number: u64,
+    text: [u8; Self::LONGEST],
+    /// Where in `text` the name begins.
+    from: usize,
+}
+
+impl RequestId {
+    const PREFIX: &[u8] = b"request-";
+    const LONGEST: usize = Self::PREFIX.len() + 20;
+
+    pub(super) fn new(number: u64) -> Self {
+        let (mut text, mut from, mut rest) = ([0; Self::LONGEST], Self::LONGEST, number);
+        loop {
+            from -= 1;
+            text[from] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        from -= Self::PREFIX.len();
+        text[from..from + Self::PREFIX.len()].copy_from_slice(Self::PREFIX);
+        Self { number, text, from }
+    }
+
+    /// The one that a guest names; none but in the spelling that it was given.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let number = text.as_bytes().strip_prefix(Self::PREFIX)?;
+        let id = Self::new(std::str::from_utf8(number).ok()?.parse().ok()?);
+        (id.as_str() == text).then_some(id)
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.text[self.from..]).expect("digits and an ASCII prefix")
+    }
+}
+
 /// A message on its way to an actor.
 #[derive(Debug)]
 pub(super) enum Envelope {
@@ -31,8 +74,7 @@ pub(super) enum Envelope {
     /// Expects one.
     Request {
         from: Option<ActorId>,
-        /// How it is named towards the guest.
-        number: u64,
+        id: RequestId,
         data: Bytes,
         reply: oneshot::Sender<Result<Bytes, ActorError>>,
     },
@@ -54,8 +96,8 @@ impl Envelope {
     pub(super) fn call(&self) -> Call<'_> {
         let (function, from, subject, data) = match self {
             Self::Send { from, data } => ("handle-send", *from, None, Some(data)),
-            Self::Request { from, number, data, .. } => {
-                ("handle-request", *from, Some(Cow::Owned(request_id(*number))), Some(data))
+            Self::Request { from, id, data, .. } => {
+                ("handle-request", *from, Some(Cow::Borrowed(id.as_str())), Some(data))
             }
             Self::ChannelOpen { from, channel, data, .. } => {
                 ("handle-channel-open", Some(*from), Some(Cow::Borrowed(&**channel)), Some(data))
@@ -121,6 +163,31 @@ impl Envelope {
                 let _ = reply.send(Err(error));
             }
             Self::Send { .. } | Self::ChannelMessage { .. } | Self::ChannelClose { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_has_one_name() {
+        for number in [0, 7, 10, 4_711, u64::MAX] {
+            let id = RequestId::new(number);
+            assert_eq!(id.as_str(), format!("request-{number}"));
+            assert_eq!(RequestId::parse(id.as_str()).map(|id| id.number()), Some(number));
+        }
+        for other in [
+            "",
+            "request-",
+            "request-+1",
+            "request-01",
+            "request-1 ",
+            "Request-1",
+            "request-18446744073709551616",
+        ] {
+            assert!(RequestId::parse(other).is_none(), "{other:?}");
         }
     }
 }

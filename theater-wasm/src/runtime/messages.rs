@@ -1,26 +1,18 @@
 //! Messages between actors, and from the embedding program: delivery and answers.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use theater_core::{ActorError, ActorId, Bytes, EventKind, LimitError, error::printable};
+use theater_core::{ActorError, ActorId, Bytes, EventDraft, EventKind, LimitError, error::printable};
 use tokio::sync::oneshot;
 
 use super::Inner;
+use super::begin::Lived;
 use super::entry::{Entry, Phase, WaitGuard, Waiting};
 use super::life::LifeControl;
-use super::mailbox::Envelope;
-
-/// How a request is named towards the guest that handles it.
-pub(super) fn request_id(number: u64) -> String {
-    format!("request-{number}")
-}
-
-pub(super) fn request_number(id: &str) -> Option<u64> {
-    let number = id.strip_prefix("request-")?.parse().ok()?;
-    // Only the spelling that we gave out.
-    (request_id(number) == id).then_some(number)
-}
+use super::mailbox::{Envelope, RequestId};
+use super::seat::{Seat, Visit};
 
 impl Inner {
     pub(super) fn send(&self, from: Option<ActorId>, to: ActorId, data: Bytes) -> Result<(), ActorError> {
@@ -30,11 +22,34 @@ impl Inner {
 
     /// Puts a message into an actor's mailbox, and on its chain.
     pub(super) fn deliver(&self, entry: &Entry, envelope: Envelope) -> Result<(), ActorError> {
+        self.deliver_to(entry, envelope, |_| false).map(drop)
+    }
+
+    /// The same for who waits for the answer: where `visits` says so he does the actor's work himself, if it has nothing else to do.
+    fn deliver_and_visit(
+        &self,
+        entry: &Entry,
+        envelope: Envelope,
+        visits: impl FnOnce(&Seat<Lived>) -> bool,
+    ) -> Result<(), ActorError> {
+        if let Some(visit) = self.deliver_to(entry, envelope, visits)? {
+            visit.work();
+        }
+        Ok(())
+    }
+
+    fn deliver_to(
+        &self,
+        entry: &Entry,
+        envelope: Envelope,
+        visits: impl FnOnce(&Seat<Lived>) -> bool,
+    ) -> Result<Option<Visit<Lived>>, ActorError> {
         check_chain(entry)?;
-        entry.deliver(envelope, |envelope| {
+        let record = |envelope: &Envelope| {
             let payload = theater_core::event::payload::encode(&envelope.call());
             self.append(entry, EventKind::CALL, payload, |event| event.header.seq)
-        })
+        };
+        entry.deliver(envelope, record, visits)
     }
 
     pub(super) async fn request(
@@ -45,7 +60,8 @@ impl Inner {
     ) -> Result<Bytes, ActorError> {
         let entry = self.find(to).ok_or(ActorError::UnknownActor { id: to })?;
         let (reply, answer) = oneshot::channel();
-        self.deliver(&entry, Envelope::Request { from, number: entry.next_request(), data, reply })?;
+        let request = Envelope::Request { from, id: RequestId::new(entry.next_request()), data, reply };
+        self.deliver_and_visit(&entry, request, Seat::welcomes)?;
         let limit = entry.limits().host_deadline;
         within("request", limit, answer).await?.unwrap_or(Err(ActorError::NoReply { id: to }))
     }
@@ -53,10 +69,14 @@ impl Inner {
     /// Whether `asker`, waiting for `target`, would wait for itself.
     fn would_deadlock(&self, asker: &Arc<Entry>, target: &Arc<Entry>) -> bool {
         let mut current = Arc::clone(target);
-        // The chain of waits is no longer than the number of actors; a cycle elsewhere must not hold us.
-        for _ in 0..=self.registry.len() {
+        for waits in 0_usize.. {
             if current.id == asker.id {
                 return true;
+            }
+            // The chain of waits is no longer than the number of actors; a cycle elsewhere must not hold us. To count them takes all locks
+            // of the registry.
+            if waits >= LONG_CHAIN && waits > self.registry.len() {
+                return false;
             }
             match current.waiting() {
                 Waiting::Nothing => return false,
@@ -75,6 +95,9 @@ impl Inner {
         false
     }
 }
+
+/// Waits that may stand in a line before it is asked whether there are as many actors.
+const LONG_CHAIN: usize = 16;
 
 /// What a record needs besides the bytes that it is about.
 const RECORD: u64 = 512;
@@ -100,11 +123,17 @@ pub(super) async fn within<T>(
     limit: Duration,
     work: impl Future<Output = T>,
 ) -> Result<T, ActorError> {
+    let mut work = std::pin::pin!(work);
+    // Most answers are there already, and need no timer.
+    if let Poll::Ready(done) = std::future::poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await
+    {
+        return Ok(done);
+    }
     tokio::time::timeout(limit, work).await.map_err(|_| ActorError::DeadlineExceeded { operation, limit })
 }
 
 /// How one life of an actor sends messages.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Messenger {
     pub(super) inner: Arc<Inner>,
     pub(super) entry: Arc<Entry>,
@@ -114,6 +143,16 @@ pub(crate) struct Messenger {
 impl Messenger {
     pub(super) fn new(inner: &Arc<Inner>, entry: &Arc<Entry>, control: &Arc<LifeControl>) -> Self {
         Self { inner: Arc::clone(inner), entry: Arc::clone(entry), control: Arc::clone(control) }
+    }
+
+    /// Appends to this actor's own chain, and says where.
+    pub(crate) fn record(&self, draft: EventDraft) -> Result<u64, ActorError> {
+        self.inner.append(&self.entry, draft.kind, draft.payload, |event| event.header.seq)
+    }
+
+    /// Notes that a call takes so long that other threads can help.
+    pub(crate) fn slow_down(&self) {
+        self.control.seat.slow_down();
     }
 
     /// Says that the guest waits for its supervisor until the guard is dropped.
@@ -144,8 +183,11 @@ impl Messenger {
         let target = self.target(to)?;
         let _waiting = self.wait_for(&target, "request")?;
         let (reply, answer) = oneshot::channel();
-        let number = target.next_request();
-        self.inner.deliver(&target, Envelope::Request { from: Some(self.entry.id), number, data, reply })?;
+        let id = RequestId::new(target.next_request());
+        let request = Envelope::Request { from: Some(self.entry.id), id, data, reply };
+        // The guest can do nothing else meanwhile.
+        let here = |seat: &Seat<Lived>| seat.runtime() == self.control.seat.runtime();
+        self.inner.deliver_and_visit(&target, request, here)?;
         let limit = self.entry.limits().host_deadline;
         tokio::select! {
             biased;
@@ -195,20 +237,24 @@ impl Messenger {
     }
 
     pub(crate) fn outstanding(&self) -> Vec<String> {
-        self.entry.outstanding().into_iter().map(request_id).collect()
+        self.entry
+            .outstanding()
+            .into_iter()
+            .map(|number| RequestId::new(number).as_str().to_owned())
+            .collect()
     }
 
     pub(crate) fn respond(&self, id: &str, data: Bytes) -> Result<(), ActorError> {
         self.check_size(&data)?;
-        let pending = request_number(id)
-            .and_then(|number| self.entry.close_request(number))
+        let pending = RequestId::parse(id)
+            .and_then(|id| self.entry.close_request(id.number()))
             .ok_or_else(|| ActorError::NoSuchRequest { id: printable(id) })?;
         pending.reply.send(Ok(data)).map_err(|_| ActorError::NoSuchRequest { id: printable(id) })
     }
 
     pub(crate) fn cancel(&self, id: &str) -> Result<(), ActorError> {
-        let pending = request_number(id)
-            .and_then(|number| self.entry.close_request(number))
+        let pending = RequestId::parse(id)
+            .and_then(|id| self.entry.close_request(id.number()))
             .ok_or_else(|| ActorError::NoSuchRequest { id: printable(id) })?;
         // Whoever asked may have given up.
         let _ = pending.reply.send(Err(ActorError::NoReply { id: self.entry.id }));

@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 use super::chain::ChainLog;
 use super::channels::KeptChannels;
 use super::entry::{Entry, EntryParts, Seed, Start, lock};
-use super::mailbox::{Delivered, Envelope};
+use super::mailbox::{Delivered, Envelope, RequestId};
 use super::past::{Accepted, Past, PastError};
 use super::rerun::{RerunError, Subject};
 use super::spawn::{Resolved, Unregister};
@@ -569,8 +569,7 @@ fn envelope(accepted: &Accepted) -> Option<Envelope> {
     Some(match &*accepted.function {
         "handle-send" => Envelope::Send { from, data },
         "handle-request" => {
-            let number = super::messages::request_number(&subject)?;
-            Envelope::Request { from, number, data, reply: oneshot::channel().0 }
+            Envelope::Request { from, id: RequestId::parse(&subject)?, data, reply: oneshot::channel().0 }
         }
         "handle-channel-open" => {
             Envelope::ChannelOpen { from: from?, channel: subject, data, reply: oneshot::channel().0 }

@@ -6,6 +6,7 @@ mod refusals;
 mod restarts;
 mod revived;
 
+use futures_util::FutureExt;
 use theater_core::{ActorError, EventKind};
 
 use crate::support::*;
@@ -52,6 +53,32 @@ async fn actors_ask_and_tell_each_other() {
     assert_eq!(ask(&runtime, one, &format!("ask {other} add 4")).await, "4");
     assert_eq!(ask(&runtime, one, &format!("send {other} add 5")).await, "ok");
     assert_eq!(ask(&runtime, other, "total").await, "9");
+    runtime.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_actor_with_nothing_to_do_answers_before_any_other_task_has_its_turn() {
+    let runtime = runtime();
+    let one = root(&runtime, "worker.toml").await;
+    let other = root(&runtime, "worker.toml").await;
+    ask(&runtime, one, "total").await;
+    let answer = runtime.request(one, format!("ask {other} add 4")).now_or_never();
+    assert_eq!(answer.expect("at once").unwrap(), "4");
+    assert_eq!(ask(&runtime, other, "total").await, "4");
+    runtime.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_passed_on_along_many_actors() {
+    let runtime = runtime();
+    let mut question = "add 1".to_owned();
+    for _ in 0..12 {
+        question = format!("ask {} {question}", root(&runtime, "worker.toml").await);
+    }
+    let first = root(&runtime, "worker.toml").await;
+    for n in 1..=20 {
+        assert_eq!(ask(&runtime, first, &question).await, n.to_string());
+    }
     runtime.shutdown().await;
 }
 

@@ -5,7 +5,7 @@ use theater_core::{ActorError, Bytes, ChildNotice, EventKind, ExitReason};
 
 use super::{NO_CALL, Running};
 use crate::component::{Answer, ChannelAccept, NewState, WitActorError, WitErrorType};
-use crate::runtime::mailbox::{Delivered, Envelope};
+use crate::runtime::mailbox::{Delivered, Envelope, RequestId};
 
 impl Running<'_> {
     pub(super) async fn handle(&mut self, message: Delivered) -> Result<(), ExitReason> {
@@ -20,12 +20,13 @@ impl Running<'_> {
         }
         match envelope {
             Envelope::Send { data, .. } => self.handle_send(&data).await,
-            Envelope::Request { number, data, reply, .. } => {
+            Envelope::Request { id, data, reply, .. } => {
+                let number = id.number();
                 if let Err(refusal) = self.life.entry.open_request(number, reply) {
                     return self.unhandled(refusal).await;
                 }
                 self.life.entry.set_handling(Some(number));
-                let handled = self.handle_request(number, &data).await;
+                let handled = self.handle_request(id, &data).await;
                 self.life.entry.set_handling(None);
                 handled
             }
@@ -75,11 +76,11 @@ impl Running<'_> {
         self.returned(result.map(|(state,)| (state, ())), |(), _| ()).await.map(drop)
     }
 
-    async fn handle_request(&mut self, number: u64, data: &[u8]) -> Result<(), ExitReason> {
-        let id = crate::runtime::messages::request_id(number);
+    async fn handle_request(&mut self, id: RequestId, data: &[u8]) -> Result<(), ExitReason> {
         let Some(function) = self.ready().await?.guest.handle_request else { return Ok(()) };
         let state = self.state.clone();
-        let (result,): Answer<Option<Vec<u8>>> = self.call(function, (state.as_deref(), (&id, data))).await?;
+        let (result,): Answer<Option<Vec<u8>>> =
+            self.call(function, (state.as_deref(), (id.as_str(), data))).await?;
         let limit = self.life.entry.limits().message;
         if let Ok((_, (Some(answer),))) = &result
             && answer.len() as u64 > limit
@@ -95,7 +96,7 @@ impl Running<'_> {
             Ok(None) => return Ok(()),
             Err(error) => Err(ActorError::Guest { id: self.life.entry.id, error }),
         };
-        if let Some(pending) = self.life.entry.close_request(number) {
+        if let Some(pending) = self.life.entry.close_request(id.number()) {
             // Whoever asked may have given up.
             let _ = pending.reply.send(reply);
         }

@@ -14,18 +14,19 @@ use super::Running;
 pub(super) struct Keeping {
     /// What the chain had when the state was last written.
     since: (u64, u64),
-    at: Instant,
+    /// Only where the policy asks how long ago that was.
+    at: Option<Instant>,
 }
 
 impl Keeping {
     /// From now on.
-    pub(super) fn new(totals: (u64, u64)) -> Self {
-        Self { since: totals, at: Instant::now() }
+    pub(super) fn new(policy: &SnapshotPolicy, totals: (u64, u64)) -> Self {
+        Self { since: totals, at: policy.interval.map(|_| Instant::now()) }
     }
 
     fn is_due(&self, policy: &SnapshotPolicy, totals: (u64, u64)) -> bool {
         let (events, bytes) = (totals.0 - self.since.0, totals.1 - self.since.1);
-        let late = policy.interval.is_some_and(|interval| self.at.elapsed() >= interval);
+        let late = policy.interval.zip(self.at).is_some_and(|(interval, at)| at.elapsed() >= interval);
         events >= policy.events || bytes >= policy.bytes || late
     }
 }
@@ -86,6 +87,7 @@ impl Running<'_> {
 
     fn written(&mut self) {
         self.life.entry.unsaved.store(false, Ordering::Relaxed);
-        self.keeping = Keeping::new(self.life.entry.chain.totals());
+        let entry = &self.life.entry;
+        self.keeping = Keeping::new(&entry.manifest.snapshots, entry.chain.totals());
     }
 }
