@@ -14,6 +14,8 @@
 //!   only, elsewhere it changes nothing. A program is no guest: it may do whatever the user may who runs this process.
 //! - `http-client`: the handler of that name, with which actors ask the hosts that their manifests allow. Off by default; without it a
 //!   manifest that asks for the handler is refused.
+//! - `compile-cache`: `EngineConfig::compile_cache` names a folder in which compiled components are kept for later processes. Off by
+//!   default: it brings wasmtime's own cache, and with it zstd.
 
 #![forbid(unsafe_code)]
 
