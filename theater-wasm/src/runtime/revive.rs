@@ -1,135 +1,33 @@
 //! Bringing back what ran when the runtime that wrote the store ended: read, verify, run again what has to be, and only then start.
 
+mod outcome;
 pub(super) mod plan;
+mod start;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use theater_chain::{ChainError, ReadError};
-use theater_core::event::payload::{Exited, Snapshot, encode};
+use theater_core::event::payload::{Exited, encode};
 use theater_core::{
-    ActorError, ActorId, ActorInfo, ActorRuntime, Bound, ChainId, EventKind, ExitReason, Incarnation,
-    LoadedManifest, Manifest, ManifestRef, SpawnRequest, Strategy,
+    ActorError, ActorId, ActorRuntime, Bound, ChainId, EventKind, ExitReason, LoadedManifest, Manifest,
+    ManifestRef, SpawnRequest, Strategy,
 };
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use super::chain::ChainLog;
 use super::channels::KeptChannels;
-use super::entry::{Entry, EntryParts, Seed, Start, lock};
-use super::mailbox::{Delivered, Envelope, RequestId};
-use super::past::{Accepted, Past, PastError};
+use super::entry::lock;
+use super::past::Past;
 use super::rerun::{RerunError, Subject};
-use super::spawn::{Resolved, Unregister};
+use super::spawn::Resolved;
 use super::{Inner, WasmRuntime};
 use crate::folder;
 use crate::script::{History, Script};
+use outcome::record_error;
+pub use outcome::{ReviveError, Revived, RevivedActor};
 pub(super) use plan::history;
 use plan::{Plan, Planned};
-
-/// Why nothing was brought back. Nothing was started, and nothing was written.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReviveError {
-    /// The store cannot give the chains.
-    #[error("could not read the event chains")]
-    Read(#[from] ReadError),
-    /// A chain is not what was written.
-    #[error("the chain of actor {actor} ({name}) is broken at event {seq}")]
-    Broken {
-        /// The actor.
-        actor: ActorId,
-        /// Its name.
-        name: String,
-        /// The position.
-        seq: u64,
-        /// What is wrong.
-        #[source]
-        source: ChainError,
-    },
-    /// A record is not what such a record is.
-    #[error("the chain of actor {actor} ({name}) cannot be understood: {message}")]
-    Record {
-        /// The actor.
-        actor: ActorId,
-        /// Its name.
-        name: String,
-        /// Which record, and what is wrong with it.
-        message: String,
-    },
-    /// The actor's state is not on its chain as a whole, and running the calls again that led to it does not give it.
-    #[error("the state of actor {actor} ({name}) could not be found again from event {from} of its chain")]
-    Rerun {
-        /// The actor.
-        actor: ActorId,
-        /// Its name.
-        name: String,
-        /// From where on calls were run again.
-        from: u64,
-        /// Why.
-        #[source]
-        source: RerunError,
-    },
-    /// The actor's state is not on its chain as a whole, and its component is another one than the one that led to it.
-    #[error(
-        "the state of actor {actor} ({name}) can only be found with the component that it had, and that has changed; \
-         put the old one back, end the app cleanly once, and change it then"
-    )]
-    OtherComponent {
-        /// The actor.
-        actor: ActorId,
-        /// Its name.
-        name: String,
-    },
-    /// A manifest, component or file of an actor is not there any more, or is not usable.
-    #[error("actor {actor} ({name}) cannot be started")]
-    NotStartable {
-        /// The actor.
-        actor: ActorId,
-        /// Its name.
-        name: String,
-        /// Why.
-        #[source]
-        source: ActorError,
-    },
-    /// The tree was read well, and its root did not start.
-    #[error(transparent)]
-    Start(#[from] ActorError),
-}
-
-/// A tree that was brought back.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Revived {
-    /// Its root.
-    pub root: ActorInfo,
-    /// All of it that runs again, parents before children, children in start order.
-    pub actors: Vec<RevivedActor>,
-    /// Those that did not start, and why. Their supervisors have dealt with it.
-    pub failed: Vec<(ActorId, String)>,
-}
-
-/// An actor that was brought back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RevivedActor {
-    /// Its id.
-    pub id: ActorId,
-    /// Its name.
-    pub name: String,
-    /// Its parent.
-    pub parent: Option<ActorId>,
-    /// The life that ended with the runtime.
-    pub incarnation: Incarnation,
-    /// The length of its state in bytes; `None` if it has none.
-    pub state_len: Option<u64>,
-    /// Calls that were run again to find its state; 0 where the chain has it whole.
-    pub calls_run_again: u64,
-    /// Messages that wait in its mailbox.
-    pub messages: usize,
-    /// How the life before had ended, where the chain said so: in good order, or in a crash from which it was to be restarted.
-    pub ended: Option<ExitReason>,
-}
 
 /// One actor that is to come back: everything that its next life needs.
 #[derive(Debug)]
@@ -156,22 +54,6 @@ pub(super) struct Revival {
     declared: HashMap<(ActorId, Arc<str>), Option<ActorId>>,
     actors: Vec<RevivedActor>,
     failed: Vec<(ActorId, String)>,
-}
-
-impl RevivedActor {
-    fn new(prepared: &Prepared, parent: Option<ActorId>) -> Self {
-        let past = &prepared.past;
-        Self {
-            id: past.genesis.actor,
-            name: past.genesis.name.clone(),
-            parent,
-            incarnation: past.incarnation,
-            state_len: prepared.state.as_ref().map(|state| state.len() as u64),
-            calls_run_again: prepared.calls,
-            messages: past.pending.len(),
-            ended: past.ended.clone(),
-        }
-    }
 }
 
 /// How an actor is started again.
@@ -421,167 +303,4 @@ impl Inner {
         let events = events.into_iter().filter(host).collect();
         Ok(Script { chain, history: Arc::clone(history), events, then_live: true })
     }
-
-    /// Which actor this request is to bring back: by its id, or because it is for a child that its parent declares.
-    ///
-    /// # Errors
-    /// [`StartFailed`](ActorError::StartFailed) as of a child that ended itself before it ran, where the child has ended for good.
-    pub(super) fn take_prepared(&self, request: &SpawnRequest) -> Result<Option<Box<Prepared>>, ActorError> {
-        let mut revival = lock(&self.revival);
-        let Some(revival) = &mut *revival else {
-            return match request.revive {
-                Some(id) => Err(ActorError::UnknownActor { id }),
-                None => Ok(None),
-            };
-        };
-        let id = match request.revive {
-            Some(id) => id,
-            None => {
-                let Some(parent) = request.parent else { return Ok(None) };
-                let child: Arc<str> = request.manifest.as_str().into();
-                match revival.declared.remove(&(parent, child)) {
-                    Some(Some(id)) => id,
-                    Some(None) => {
-                        let reason = ExitReason::Completed { data: None };
-                        return Err(ActorError::StartFailed { reason });
-                    }
-                    None => {
-                        // It is new: its `init` may want to talk to the others.
-                        self.held.send_replace(false);
-                        return Ok(None);
-                    }
-                }
-            }
-        };
-        Ok(Some(Box::new(revival.prepared.remove(&id).ok_or(ActorError::UnknownActor { id })?)))
-    }
-
-    /// Starts the next life of an actor that had been running, and then its children that were spawned.
-    pub(super) async fn spawn_revived(
-        self: &Arc<Self>,
-        parent: Option<Arc<Entry>>,
-        prepared: Prepared,
-        child_spec: Option<theater_core::ChildSpec>,
-    ) -> Result<ActorInfo, ActorError> {
-        let Prepared { past, resolved, state, calls, head, goes_on, interrupted, channels, spawned, .. } =
-            prepared;
-        let earlier_restarts = prepared.earlier_restarts;
-        let id = past.genesis.actor;
-        let above = parent.as_ref().map_or(&Bound::NONE, |parent| &parent.bound);
-        let bound = above.admit(resolved.manifest())?;
-        let placement = past.genesis.placement.as_ref();
-        let place = match &parent {
-            Some(parent) => parent.core().place(),
-            None => lock(&self.roots).place(),
-        };
-        let child_spec = child_spec
-            .or_else(|| placement.map(|placement| placement.child_spec))
-            .unwrap_or_else(|| resolved.manifest().spawned_spec());
-        let first = past.first.clone().unwrap_or(Start::Init(None));
-        let known = past.good.is_some();
-        let chain = ChainLog::resume(id, Arc::clone(&self.store), head, past.bytes);
-        let seed = Seed {
-            incarnation: past.incarnation,
-            good: known.then(|| state.clone()),
-            // Above every number that was given out: each request has an event.
-            requests: past.length,
-            mailbox: mailbox(&past, interrupted),
-            channels: channels.open,
-            earlier_restarts,
-            sources: resolved.sources,
-            goes_on,
-        };
-        let parts = EntryParts {
-            id,
-            parent,
-            place,
-            manifest: Arc::clone(&resolved.loaded.manifest),
-            component: resolved.component,
-            child_id: placement.and_then(|placement| placement.child_id.as_deref()).map(Into::into),
-            child_spec,
-            bound,
-            declared: Arc::clone(&resolved.loaded.children),
-            snapshot: resolved.snapshot,
-            first,
-            chain,
-        };
-        let entry = Entry::revived(parts, seed);
-        let chain_failed = |error| ActorError::Chain { id, source: Arc::new(error) };
-        if past.ended.is_none() {
-            let exited = Exited::new(past.incarnation, ExitReason::RuntimeEnded);
-            self.append_unlimited(&entry, EventKind::EXITED, encode(&exited), |_| ())
-                .map_err(chain_failed)?;
-            self.anchor(&entry, EventKind::CHILD_EXITED, Some(&ExitReason::RuntimeEnded));
-        }
-        if calls > 0 {
-            let snapshot = encode(&Snapshot { state: state.clone() });
-            self.append_unlimited(&entry, EventKind::SNAPSHOT, snapshot, |_| ()).map_err(chain_failed)?;
-        }
-        for (channel, other) in channels.broken {
-            self.tell_closed(&entry, other, &channel);
-        }
-        let start = if known { Start::LastGood(state) } else { entry.first.clone() };
-        {
-            let guard = Unregister::new(self, &entry);
-            let _turn = entry.starts.lock().await;
-            self.start_life(&entry, start).await?;
-            guard.keep();
-        }
-        self.bring_back_spawned(&entry, spawned).await;
-        Ok(entry.info())
-    }
-
-    async fn bring_back_spawned(self: &Arc<Self>, entry: &Arc<Entry>, spawned: Vec<SpawnRequest>) {
-        let supervisor = self.outer().supervisor(entry.id).ok();
-        for request in spawned {
-            let id = request.revive.unwrap_or(entry.id);
-            let started = match &supervisor {
-                Some(supervisor) => {
-                    supervisor.adopt_child(request).await.map(drop).map_err(|error| error.to_string())
-                }
-                None => self.outer().spawn(request).await.map(drop).map_err(|error| error.to_string()),
-            };
-            if let Err(error) = started {
-                tracing::error!(actor = %id, %error, "an actor could not be brought back");
-                if let Some(revival) = &mut *lock(&self.revival) {
-                    revival.failed.push((id, error));
-                }
-            }
-        }
-    }
-}
-
-/// What waits for the actor: first what was interrupted, then in the order of the mailbox.
-fn mailbox(past: &Past, interrupted: Option<Script>) -> Vec<Delivered> {
-    let mut begun = interrupted.map(Box::new);
-    let messages = past.pending.iter().filter_map(|(call, accepted)| {
-        let envelope = envelope(accepted)?;
-        // The oldest is the one that was being handled.
-        Some(Delivered { call: *call, envelope, begun: begun.take() })
-    });
-    messages.collect()
-}
-
-/// The message as it stood in the mailbox. Whoever waited for an answer is gone.
-fn envelope(accepted: &Accepted) -> Option<Envelope> {
-    let Accepted { from, subject, data, .. } = accepted.clone();
-    let (data, subject) = (data.unwrap_or_default(), subject.unwrap_or_default());
-    Some(match &*accepted.function {
-        "handle-send" => Envelope::Send { from, data },
-        "handle-request" => {
-            Envelope::Request { from, id: RequestId::parse(&subject)?, data, reply: oneshot::channel().0 }
-        }
-        "handle-channel-open" => {
-            Envelope::ChannelOpen { from: from?, channel: subject, data, reply: oneshot::channel().0 }
-        }
-        "handle-channel-message" => Envelope::ChannelMessage { from: from?, channel: subject, data },
-        "handle-channel-close" => Envelope::ChannelClose { from: from?, channel: subject },
-        _ => return None,
-    })
-}
-
-/// An error of reading a chain, with whose it is.
-fn record_error(past: &Past, error: &PastError) -> ReviveError {
-    let message = theater_core::error::with_causes(error);
-    ReviveError::Record { actor: past.genesis.actor, name: past.genesis.name.clone(), message }
 }
