@@ -90,7 +90,8 @@ impl ActorInstance {
     {
         self.store.data_mut().begin_call();
         self.store.set_epoch_deadline(1);
-        let called = function.call_async(&mut self.store, params).await;
+        // Pinned where it is made: what is awaited at once is moved first, and what wasmtime makes of a call is large.
+        let called = std::pin::pin!(function.call_async(&mut self.store, params)).await;
         let data = self.store.data_mut();
         let called = called.map_err(|error| exit_reason(data, &error));
         // Also of a call that failed: its last words say why.

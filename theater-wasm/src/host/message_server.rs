@@ -1,6 +1,7 @@
 //! `theater:simple/message-server-host`: messages to other actors. Each call that has an effect is recorded before it,
 //! and each answer after it.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use theater_core::error::printed;
@@ -69,7 +70,7 @@ impl ActorStore {
             Scripted::Live => {
                 self.must_record(kind, called).await?;
                 match self.messages() {
-                    Ok(messenger) => to_guest(work(messenger, data.unwrap_or_default()).await),
+                    Ok(messenger) => to_guest(pin!(work(messenger, data.unwrap_or_default())).await),
                     Err(error) => to_guest(Err(error)),
                 }
             }

@@ -355,7 +355,7 @@ impl Running<'_> {
                 Some(input) = self.programs.or_message(&mut inboxes.mailbox) => {
                     control.seat.set_open(false);
                     match input {
-                        Input::Message(message) => self.handle(message).await?,
+                        Input::Message(message) => std::pin::pin!(self.handle(message)).await?,
                         Input::Program(happening) => self.handle_program(happening).await?,
                     }
                 }
@@ -413,10 +413,12 @@ impl Running<'_> {
     {
         let control = &life.control;
         let instance = instance.as_mut().expect("every call is preceded by `ready`");
+        // `select!` would move it, and it is large.
+        let called = std::pin::pin!(instance.call(function, params));
         tokio::select! {
             biased;
             // What a kill broke off in the guest is no reason of its own.
-            called = instance.call(function, params) => called.map_err(|reason| {
+            called = called => called.map_err(|reason| {
                 if control.kill.is_cancelled() { control.asked() } else { reason }
             }),
             () = control.kill.cancelled() => Err(control.asked()),

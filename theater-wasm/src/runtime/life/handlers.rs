@@ -1,5 +1,7 @@
 //! What comes in: messages and notices, one call into the guest each.
 
+use std::pin::pin;
+
 use theater_core::event::payload;
 use theater_core::{ActorError, Bytes, ChildNotice, EventKind, ExitReason};
 
@@ -19,14 +21,14 @@ impl Running<'_> {
             instance.store.data_mut().follow(*script);
         }
         match envelope {
-            Envelope::Send { data, .. } => self.handle_send(&data).await,
+            Envelope::Send { data, .. } => pin!(self.handle_send(&data)).await,
             Envelope::Request { id, data, reply, .. } => {
                 let number = id.number();
                 if let Err(refusal) = self.life.entry.open_request(number, reply) {
                     return self.unhandled(refusal).await;
                 }
                 self.life.entry.set_handling(Some(number));
-                let handled = self.handle_request(id, &data).await;
+                let handled = pin!(self.handle_request(id, &data)).await;
                 self.life.entry.set_handling(None);
                 handled
             }
@@ -71,16 +73,16 @@ impl Running<'_> {
 
     async fn handle_send(&mut self, data: &[u8]) -> Result<(), ExitReason> {
         let Some(function) = self.ready().await?.export(|guest| &guest.handle_send) else { return Ok(()) };
-        let (result,): NewState =
-            Self::call(self.life, &mut self.instance, function, (self.state.as_deref(), (data,))).await?;
+        let params = (self.state.as_deref(), (data,));
+        let (result,): NewState = pin!(Self::call(self.life, &mut self.instance, function, params)).await?;
         self.returned(result.map(|(state,)| (state, ())), |(), _| ()).await.map(drop)
     }
 
     async fn handle_request(&mut self, id: RequestId, data: &[u8]) -> Result<(), ExitReason> {
         let Some(function) = self.ready().await?.export(|guest| &guest.handle_request) else { return Ok(()) };
+        let params = (self.state.as_deref(), (id.as_str(), data));
         let (result,): Answer<Option<Vec<u8>>> =
-            Self::call(self.life, &mut self.instance, function, (self.state.as_deref(), (id.as_str(), data)))
-                .await?;
+            pin!(Self::call(self.life, &mut self.instance, function, params)).await?;
         let limit = self.life.entry.limits().message;
         if let Ok((_, (Some(answer),))) = &result
             && answer.len() as u64 > limit
