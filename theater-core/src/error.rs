@@ -1,5 +1,6 @@
 //! What can go wrong when actors are run.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -234,9 +235,15 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
 /// Cuts a text that a guest gave to 64 characters and escapes what does not print.
 #[must_use]
 pub fn printable(given: &str) -> String {
+    printed(given).into_owned()
+}
+
+/// The same without a copy of what can stay as it is.
+#[must_use]
+pub fn printed(given: &str) -> Cow<'_, str> {
     // Ids and names, which stand in many records.
     if given.len() <= 64 && given.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\') {
-        return given.to_owned();
+        return Cow::Borrowed(given);
     }
     let mut text = String::with_capacity(given.len().min(64));
     for character in given.chars().take(64) {
@@ -248,7 +255,7 @@ pub fn printable(given: &str) -> String {
     if given.chars().nth(64).is_some() {
         text.push('…');
     }
-    text
+    Cow::Owned(text)
 }
 
 /// What is wrong with a component.

@@ -12,7 +12,7 @@ use wasmtime::component::{Component, InstancePre, Linker};
 
 pub(crate) use cache::ComponentCache;
 pub(crate) use exports::{
-    Answer, ChannelAccept, ExportIndices, Guest, NewState, WitActorError, WitErrorType,
+    Answer, ChannelAccept, Export, ExportIndices, Guest, NewState, WitActorError, WitErrorType,
 };
 
 use crate::engine::{ActorEngine, Compiled};

@@ -4,10 +4,10 @@ use std::sync::OnceLock;
 
 use theater_core::{ActorExports, ComponentErrorKind, ExitReason, LinkError};
 use tokio::sync::OwnedSemaphorePermit;
-use wasmtime::component::{ComponentNamedList, Func, InstancePre, Lift, Lower};
+use wasmtime::component::{ComponentNamedList, InstancePre, Lift, Lower, TypedFunc};
 use wasmtime::{Store, Trap, WasmBacktrace};
 
-use crate::component::{ExportIndices, Guest};
+use crate::component::{Export, ExportIndices, Guest};
 use crate::store::ActorStore;
 
 /// An instance of an actor's component: code, memory and store of one life.
@@ -67,21 +67,31 @@ impl ActorInstance {
         Ok(Self { store, guest, place: None })
     }
 
+    /// An export, to be called; `None` where the component has no such one.
+    pub(crate) fn export<P, R>(
+        &self,
+        which: impl FnOnce(&Guest) -> &Option<Export<P, R>>,
+    ) -> Option<TypedFunc<P, R>>
+    where
+        P: ComponentNamedList + Lower,
+        R: ComponentNamedList + Lift,
+    {
+        Some(which(&self.guest).as_ref()?.typed(&self.store))
+    }
+
     /// Calls an export within the actor's processor time.
     ///
     /// # Errors
     /// The reason for which this life ends. The instance is poisoned then.
-    pub(crate) async fn call<P, R>(&mut self, function: Func, params: P) -> Result<R, ExitReason>
+    pub(crate) async fn call<P, R>(&mut self, function: TypedFunc<P, R>, params: P) -> Result<R, ExitReason>
     where
         P: ComponentNamedList + Lower + Send + Sync,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
         self.store.data_mut().begin_call();
         self.store.set_epoch_deadline(1);
-        let called = match function.typed::<P, R>(&self.store) {
-            Ok(function) => function.call_async(&mut self.store, params).await,
-            Err(error) => Err(error),
-        };
+        // Pinned where it is made: what is awaited at once is moved first, and what wasmtime makes of a call is large.
+        let called = std::pin::pin!(function.call_async(&mut self.store, params)).await;
         let data = self.store.data_mut();
         let called = called.map_err(|error| exit_reason(data, &error));
         // Also of a call that failed: its last words say why.
@@ -130,13 +140,15 @@ impl ActorExports for ActorInstance {
         // Types were checked when the instance was made.
         let guest = &self.guest;
         let found = match (interface, function) {
-            ("theater:simple/supervisor-handlers", "handle-child-error") => &guest.handle_child_error,
-            ("theater:simple/supervisor-handlers", "handle-child-exit") => &guest.handle_child_exit,
+            ("theater:simple/supervisor-handlers", "handle-child-error") => {
+                guest.handle_child_error.is_some()
+            }
+            ("theater:simple/supervisor-handlers", "handle-child-exit") => guest.handle_child_exit.is_some(),
             ("theater:simple/supervisor-handlers", "handle-child-external-stop") => {
-                &guest.handle_child_external_stop
+                guest.handle_child_external_stop.is_some()
             }
             _ => return Ok(false),
         };
-        Ok(found.is_some())
+        Ok(found)
     }
 }

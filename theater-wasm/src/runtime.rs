@@ -306,7 +306,12 @@ impl Inner {
 
     /// Waits until everything that an answer to the outside can be about is durable.
     async fn told<T>(&self, id: ActorId, answer: T) -> Result<T, ActorError> {
-        match self.store.until_durable(self.store.accepted()).await {
+        let accepted = self.store.accepted();
+        // Where nothing has to be waited for there need be no future, which is a boxed one.
+        if self.store.durable().is_ok_and(|durable| durable >= accepted) {
+            return Ok(answer);
+        }
+        match self.store.until_durable(accepted).await {
             Ok(()) => Ok(answer),
             Err(failed) => Err(ActorError::Chain { id, source: Arc::new(failed) }),
         }

@@ -185,8 +185,14 @@ impl ActorStore {
     }
 }
 
+/// Ticks of a second.
+const TICKS: u64 = 1_000_000_000 / TICK.subsec_nanos() as u64;
+const _: () = assert!(TICK.as_nanos() * TICKS as u128 == 1_000_000_000);
+
+/// Without a division of 128 bits: every call begins with it.
 fn ticks(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX)
+    let rest = u64::from(time.subsec_nanos().div_ceil(TICK.subsec_nanos()));
+    time.as_secs().saturating_mul(TICKS).saturating_add(rest)
 }
 
 impl ResourceLimiter for ActorStore {

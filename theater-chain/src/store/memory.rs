@@ -63,10 +63,17 @@ struct Events {
 /// Events that a short life makes: genesis, start, `init` and its return, a message and its return, end.
 const FIRST_BLOCK: usize = 8;
 /// Events of a block of a long chain.
-const LARGEST_BLOCK: usize = 1_024;
+const LARGEST_BLOCK: usize = FIRST_BLOCK << DOUBLED;
+/// How often the size of the blocks is doubled.
+const DOUBLED: usize = 7;
 
 /// Events that are read under one lock.
 const READ_AT_ONCE: usize = 256;
+
+/// Events that a block has room for.
+fn block_size(block: usize) -> usize {
+    if block >= DOUBLED { LARGEST_BLOCK } else { FIRST_BLOCK << block }
+}
 
 /// The block that the event at `index` is in, and its place there.
 fn locate(index: usize) -> (usize, usize) {
@@ -108,13 +115,11 @@ impl Events {
 
     /// The block that the next event goes into.
     fn room(&mut self) -> &mut Vec<Entry> {
-        let (block, _) = locate(self.length);
-        let Some(block) = block.checked_sub(1) else { return &mut self.first };
-        if block == self.more.len() {
-            let before = self.more.last().map_or(FIRST_BLOCK, Vec::len);
-            self.more.push(Vec::with_capacity((2 * before).min(LARGEST_BLOCK)));
+        let (last, size) = (self.more.len(), block_size(self.more.len()));
+        if self.more.last().unwrap_or(&self.first).len() == size {
+            self.more.push(Vec::with_capacity(block_size(last + 1)));
         }
-        &mut self.more[block]
+        self.more.last_mut().unwrap_or(&mut self.first)
     }
 
     fn entry(&self, index: usize) -> &Entry {
@@ -216,10 +221,9 @@ impl MemoryStore {
         };
         check_append(events.head, expected, &event)?;
         let followed = self.tails.is_followed().then(|| event.clone());
-        let head = Head::after(&event);
         events.push(event);
         self.took(followed);
-        Ok(head)
+        Ok(events.head)
     }
 
     /// The events of a chain. The map's guard ends with the statement; appends to other chains go on.

@@ -3,6 +3,7 @@
 //! A payload is a CBOR map with text keys, so that any CBOR tool can read it. It is hashed as it was written and
 //! never encoded again. Bytes are CBOR byte strings. In calls and returns, what is not there is left out.
 
+mod host_call;
 mod http;
 mod sources;
 
@@ -17,6 +18,7 @@ use crate::exit::ExitReason;
 use crate::manifest::ChildSpec;
 use crate::name::ActorName;
 
+pub use host_call::{HostCall, HostCallRef, Subject};
 pub use http::{HttpRequest, HttpResponse};
 pub use sources::Sources;
 
@@ -328,38 +330,6 @@ pub struct Instantiation {
     pub kind: u16,
     /// And its payload.
     pub payload: Bytes,
-}
-
-/// A host function was called by the guest, or answered it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HostCall {
-    /// The guest called. Written before anything happened.
-    Called {
-        /// The actor, request or channel that it is about.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        subject: Option<String>,
-        /// What it gave.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        data: Option<Bytes>,
-    },
-    /// The guest was answered well.
-    Answered {
-        /// The actor, request or channel that it is about.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        subject: Option<String>,
-        /// The answer.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        data: Option<Bytes>,
-    },
-    /// The guest was refused.
-    Refused {
-        /// The actor, request or channel that it is about.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        subject: Option<String>,
-        /// What it was told.
-        error: String,
-    },
 }
 
 #[cfg(test)]

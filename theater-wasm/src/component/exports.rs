@@ -4,7 +4,9 @@ use std::sync::OnceLock;
 
 use theater_core::ComponentErrorKind;
 use wasmtime::Store;
-use wasmtime::component::{Component, ComponentExportIndex, Func, Instance};
+use wasmtime::component::{
+    Component, ComponentExportIndex, ComponentNamedList, Func, Instance, Lift, Lower, TypedFunc,
+};
 
 use crate::host::bindings::exports::theater::simple::{message_server_client, supervisor_handlers};
 use crate::host::interface_of;
@@ -20,6 +22,36 @@ pub(crate) type Answer<T> = (Result<(Option<Vec<u8>>, (T,)), String>,);
 pub(crate) use crate::host::bindings::theater::simple::types::WitErrorType;
 pub(crate) use message_server_client::ChannelAccept;
 pub(crate) use supervisor_handlers::WitActorError;
+
+/// An exported function of one instance. What it takes may live shorter than its type says.
+pub(crate) struct Export<P, R> {
+    function: Func,
+    /// wasmtime walks through the whole type to find out that it is this one, which takes longer than some guests do. Most instances are
+    /// never called by most of their exports, so that is left to the first call.
+    typed: OnceLock<TypedFunc<P, R>>,
+}
+
+impl<P, R> std::fmt::Debug for Export<P, R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Export").field(&self.function).finish()
+    }
+}
+
+impl<P, R> Export<P, R>
+where
+    P: ComponentNamedList + Lower,
+    R: ComponentNamedList + Lift,
+{
+    fn new(function: Func) -> Self {
+        Self { function, typed: OnceLock::new() }
+    }
+
+    /// To be called.
+    pub(crate) fn typed(&self, store: &Store<ActorStore>) -> TypedFunc<P, R> {
+        let typed = || self.function.typed(store).expect("checked with the first instance of the component");
+        *self.typed.get_or_init(typed)
+    }
+}
 
 macro_rules! exports {
     ($($field:ident: $interface:literal, $name:literal, $params:ty => $result:ty;)*) => {
@@ -51,7 +83,7 @@ macro_rules! exports {
         /// The exported functions of one instance.
         #[derive(Debug)]
         pub(crate) struct Guest {
-            $(pub(crate) $field: Option<Func>,)*
+            $(pub(crate) $field: Option<Export<$params, $result>>,)*
         }
 
         impl Guest {
@@ -74,7 +106,7 @@ macro_rules! exports {
                             if check {
                                 func.typed::<$params, $result>(&*store).map_err(|_| missing($interface, $name))?;
                             }
-                            Some(func)
+                            Some(Export::new(func))
                         }
                         None => None,
                     },)*
@@ -87,27 +119,27 @@ macro_rules! exports {
 }
 
 exports! {
-    init: "theater:simple/actor", "init", (State<'_>, (&str,)) => NewState;
-    handle_send: "theater:simple/message-server-client", "handle-send", (State<'_>, (&[u8],)) => NewState;
+    init: "theater:simple/actor", "init", (State<'static>, (&'static str,)) => NewState;
+    handle_send: "theater:simple/message-server-client", "handle-send", (State<'static>, (&'static [u8],)) => NewState;
     handle_request: "theater:simple/message-server-client", "handle-request",
-        (State<'_>, (&str, &[u8])) => Answer<Option<Vec<u8>>>;
+        (State<'static>, (&'static str, &'static [u8])) => Answer<Option<Vec<u8>>>;
     handle_channel_open: "theater:simple/message-server-client", "handle-channel-open",
-        (State<'_>, (&str, &[u8])) => Answer<ChannelAccept>;
+        (State<'static>, (&'static str, &'static [u8])) => Answer<ChannelAccept>;
     handle_channel_message: "theater:simple/message-server-client", "handle-channel-message",
-        (State<'_>, (&str, &[u8])) => NewState;
+        (State<'static>, (&'static str, &'static [u8])) => NewState;
     handle_channel_close: "theater:simple/message-server-client", "handle-channel-close",
-        (State<'_>, (&str,)) => NewState;
+        (State<'static>, (&'static str,)) => NewState;
     handle_child_error: "theater:simple/supervisor-handlers", "handle-child-error",
-        (State<'_>, (&str, WitActorError)) => NewState;
+        (State<'static>, (&'static str, WitActorError)) => NewState;
     handle_child_exit: "theater:simple/supervisor-handlers", "handle-child-exit",
-        (State<'_>, (&str, Option<&[u8]>)) => NewState;
+        (State<'static>, (&'static str, Option<&'static [u8]>)) => NewState;
     handle_child_external_stop: "theater:simple/supervisor-handlers", "handle-child-external-stop",
-        (State<'_>, (&str,)) => NewState;
-    handle_stdout: "theater:simple/process-handlers", "handle-stdout", (State<'_>, (u64, &[u8])) => NewState;
-    handle_stderr: "theater:simple/process-handlers", "handle-stderr", (State<'_>, (u64, &[u8])) => NewState;
-    handle_exit: "theater:simple/process-handlers", "handle-exit", (State<'_>, (u64, i32)) => NewState;
+        (State<'static>, (&'static str,)) => NewState;
+    handle_stdout: "theater:simple/process-handlers", "handle-stdout", (State<'static>, (u64, &'static [u8])) => NewState;
+    handle_stderr: "theater:simple/process-handlers", "handle-stderr", (State<'static>, (u64, &'static [u8])) => NewState;
+    handle_exit: "theater:simple/process-handlers", "handle-exit", (State<'static>, (u64, i32)) => NewState;
 }
 
-fn missing(interface: &str, name: &str) -> ComponentErrorKind {
+fn missing(interface: &'static str, name: &'static str) -> ComponentErrorKind {
     ComponentErrorKind::MissingExport { export: format!("{interface}.{name}") }
 }

@@ -1,9 +1,11 @@
 //! `theater:simple/message-server-host`: messages to other actors. Each call that has an effect is recorded before it,
 //! and each answer after it.
 
+use std::pin::pin;
 use std::sync::Arc;
 
-use theater_core::event::payload::{HostCall, decode, encode};
+use theater_core::error::printed;
+use theater_core::event::payload::{HostCall, HostCallRef, Subject, decode, encode};
 use theater_core::{ActorError, ActorId, Bytes, EventKind};
 use wasmtime::component::Linker;
 
@@ -32,11 +34,12 @@ impl ActorStore {
     async fn recorded<T: Answer, F: Future<Output = Result<T, ActorError>>>(
         &mut self,
         kind: EventKind,
-        subject: String,
+        subject: &str,
         data: Option<Bytes>,
-        work: impl FnOnce(Arc<Messenger>) -> F,
+        work: impl FnOnce(Arc<Messenger>, Bytes) -> F,
     ) -> wasmtime::Result<Result<T, String>> {
-        let addressed = |messenger| async move { work(messenger).await.map(|answer| (None, answer)) };
+        let addressed =
+            |messenger, data| async move { work(messenger, data).await.map(|answer| (None, answer)) };
         self.recorded_of(kind, subject, data, addressed).await
     }
 
@@ -44,15 +47,16 @@ impl ActorStore {
     async fn recorded_of<T: Answer, F: Future<Output = Result<(Option<ActorId>, T), ActorError>>>(
         &mut self,
         kind: EventKind,
-        subject: String,
+        subject: &str,
         data: Option<Bytes>,
-        work: impl FnOnce(Arc<Messenger>) -> F,
+        work: impl FnOnce(Arc<Messenger>, Bytes) -> F,
     ) -> wasmtime::Result<Result<T, String>> {
-        let subject = Some(theater_core::error::printable(&subject));
+        let subject = printed(subject);
+        let subject = Some(Subject::Text(&subject));
         // What is too large for a message is refused; it need not be recorded in full for that.
         let limit = self.limits().message;
-        let kept = data.filter(|data| data.len() as u64 <= limit);
-        let called = encode(&HostCall::Called { subject: subject.clone(), data: kept });
+        let kept = data.as_deref().filter(|data| data.len() as u64 <= limit);
+        let called = encode(&HostCallRef::Called { subject, data: kept.map(serde_bytes::Bytes::new) });
         let result = match self.scripted(kind, &called)? {
             Scripted::Answered(outcome) => {
                 let answer = match decode(&outcome) {
@@ -66,37 +70,39 @@ impl ActorStore {
             Scripted::Live => {
                 self.must_record(kind, called).await?;
                 match self.messages() {
-                    Ok(messenger) => to_guest(work(messenger).await),
+                    Ok(messenger) => to_guest(pin!(work(messenger, data.unwrap_or_default())).await),
                     Err(error) => to_guest(Err(error)),
                 }
             }
         };
         let outcome = match &result {
             Ok((actor, answer)) => {
-                let subject = actor.map(|actor| actor.to_string()).or(subject);
-                HostCall::Answered { subject, data: answer.record() }
+                let subject = actor.map(Subject::Actor).or(subject);
+                answer.recorded(|answer| {
+                    encode(&HostCallRef::Answered { subject, data: answer.map(serde_bytes::Bytes::new) })
+                })
             }
-            Err(error) => HostCall::Refused { subject, error: error.clone() },
+            Err(error) => encode(&HostCallRef::Refused { subject, error }),
         };
-        self.must_record(kind, encode(&outcome)).await?;
+        self.must_record(kind, outcome).await?;
         Ok(result.map(|(_, answer)| answer))
     }
 }
 
 impl message_server_host::Host for ActorStore {
     async fn send(&mut self, actor_id: String, msg: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
-        let (to, data) = (actor_id.clone(), Bytes::from(msg));
-        self.recorded_of(EventKind::SEND, actor_id, Some(data.clone()), |messenger| async move {
-            messenger.send(&to, data).map(|actor| (Some(actor), ()))
+        let to = &*actor_id;
+        self.recorded_of(EventKind::SEND, to, Some(msg.into()), |messenger, data| async move {
+            messenger.send(to, data).map(|actor| (Some(actor), ()))
         })
         .await
     }
 
     async fn request(&mut self, actor_id: String, msg: Vec<u8>) -> wasmtime::Result<Result<Vec<u8>, String>> {
-        let (to, data) = (actor_id.clone(), Bytes::from(msg));
+        let to = &*actor_id;
         let answer = self
-            .recorded_of(EventKind::REQUEST, actor_id, Some(data.clone()), |messenger| async move {
-                messenger.request(&to, data).await.map(|(actor, answer)| (Some(actor), answer))
+            .recorded_of(EventKind::REQUEST, to, Some(msg.into()), |messenger, data| async move {
+                messenger.request(to, data).await.map(|(actor, answer)| (Some(actor), answer))
             })
             .await?;
         Ok(answer.map(Vec::from))
@@ -107,10 +113,15 @@ impl message_server_host::Host for ActorStore {
         actor_id: String,
         initial_msg: Vec<u8>,
     ) -> wasmtime::Result<Result<String, String>> {
-        let (to, data) = (actor_id.clone(), Bytes::from(initial_msg));
-        self.recorded_of(EventKind::OPEN_CHANNEL, actor_id, Some(data.clone()), |messenger| async move {
-            messenger.open_channel(&to, data).await.map(|(actor, channel)| (Some(actor), channel))
-        })
+        let to = &*actor_id;
+        self.recorded_of(
+            EventKind::OPEN_CHANNEL,
+            to,
+            Some(initial_msg.into()),
+            |messenger, data| async move {
+                messenger.open_channel(to, data).await.map(|(actor, channel)| (Some(actor), channel))
+            },
+        )
         .await
     }
 
@@ -119,17 +130,17 @@ impl message_server_host::Host for ActorStore {
         channel_id: String,
         msg: Vec<u8>,
     ) -> wasmtime::Result<Result<(), String>> {
-        let (channel, data) = (channel_id.clone(), Bytes::from(msg));
-        self.recorded(EventKind::SEND_ON_CHANNEL, channel_id, Some(data.clone()), |messenger| async move {
-            messenger.send_on_channel(&channel, data)
+        let channel = &*channel_id;
+        self.recorded(EventKind::SEND_ON_CHANNEL, channel, Some(msg.into()), |messenger, data| async move {
+            messenger.send_on_channel(channel, data)
         })
         .await
     }
 
     async fn close_channel(&mut self, channel_id: String) -> wasmtime::Result<Result<(), String>> {
-        let channel = channel_id.clone();
-        self.recorded(EventKind::CLOSE_CHANNEL, channel_id, None, |messenger| async move {
-            messenger.close_channel(&channel)
+        let channel = &*channel_id;
+        self.recorded(EventKind::CLOSE_CHANNEL, channel, None, |messenger, _| async move {
+            messenger.close_channel(channel)
         })
         .await
     }
@@ -155,17 +166,18 @@ impl message_server_host::Host for ActorStore {
         request_id: String,
         response: Vec<u8>,
     ) -> wasmtime::Result<Result<(), String>> {
-        let (request, data) = (request_id.clone(), Bytes::from(response));
-        self.recorded(EventKind::RESPOND_TO_REQUEST, request_id, Some(data.clone()), |messenger| async move {
-            messenger.respond(&request, data)
+        let request = &*request_id;
+        let data = Some(response.into());
+        self.recorded(EventKind::RESPOND_TO_REQUEST, request, data, |messenger, data| async move {
+            messenger.respond(request, data)
         })
         .await
     }
 
     async fn cancel_request(&mut self, request_id: String) -> wasmtime::Result<Result<(), String>> {
-        let request = request_id.clone();
-        self.recorded(EventKind::CANCEL_REQUEST, request_id, None, |messenger| async move {
-            messenger.cancel(&request)
+        let request = &*request_id;
+        self.recorded(EventKind::CANCEL_REQUEST, request, None, |messenger, _| async move {
+            messenger.cancel(request)
         })
         .await
     }

@@ -15,6 +15,10 @@ use crate::store::ActorStore;
 /// What of an answer goes into the record, and how it comes out again.
 pub(super) trait Answer: Sized {
     fn record(&self) -> Option<Bytes>;
+    /// Gives `write` what goes into the record, without a copy where there need be none.
+    fn recorded<T>(&self, write: impl FnOnce(Option<&[u8]>) -> T) -> T {
+        write(self.record().as_deref())
+    }
     /// `None` for a record that no answer of this type makes.
     fn read(recorded: Option<Bytes>) -> Option<Self>;
 }
@@ -32,6 +36,10 @@ impl Answer for () {
 impl Answer for Bytes {
     fn record(&self) -> Option<Bytes> {
         Some(self.clone())
+    }
+
+    fn recorded<T>(&self, write: impl FnOnce(Option<&[u8]>) -> T) -> T {
+        write(Some(self))
     }
 
     fn read(recorded: Option<Bytes>) -> Option<Self> {

@@ -234,7 +234,7 @@ impl Entry {
     pub(super) fn revived(parts: EntryParts, seed: Seed) -> Arc<Self> {
         let entry = Self::make(parts, seed.requests, seed.mailbox.len());
         if let Some(good) = seed.good {
-            entry.commit(good);
+            entry.commit(good.as_ref());
         }
         for message in seed.mailbox {
             // The mailbox was made large enough.
@@ -358,8 +358,13 @@ impl Entry {
     }
 
     /// Commits the state after a call that succeeded.
-    pub(super) fn commit(&self, state: Option<Bytes>) {
-        *lock(&self.good) = Good { state, known: true };
+    pub(super) fn commit(&self, state: Option<&Bytes>) {
+        let mut good = lock(&self.good);
+        // A state that no call has changed is the same memory, and need not be counted and dropped once more.
+        let place = |state: Option<&Bytes>| state.map(|state| (state.as_ptr(), state.len()));
+        if !good.known || place(good.state.as_ref()) != place(state) {
+            *good = Good { state: state.cloned(), known: true };
+        }
     }
 
     pub(super) fn waiting(&self) -> Waiting {

@@ -17,7 +17,7 @@ use theater_core::{Bytes, EventKind, ExitReason, Incarnation, ShutdownController
 use theater_supervisor::{SupervisorError, SupervisorHandle};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use wasmtime::component::{ComponentNamedList, Func, Lift, Lower};
+use wasmtime::component::{ComponentNamedList, Lift, Lower, TypedFunc};
 
 use super::begin::Lived;
 use super::entry::{Entry, Inboxes, Start, lock};
@@ -212,7 +212,7 @@ impl Life {
             called.map_err(|error| ExitReason::InitFailed { error })?;
             self.progressed.store(false, Ordering::Relaxed);
         } else {
-            self.entry.commit(running.state.clone());
+            self.entry.commit(running.state.as_ref());
         }
         running.serve(inboxes, || started(origin)).await
     }
@@ -355,7 +355,7 @@ impl Running<'_> {
                 Some(input) = self.programs.or_message(&mut inboxes.mailbox) => {
                     control.seat.set_open(false);
                     match input {
-                        Input::Message(message) => self.handle(message).await?,
+                        Input::Message(message) => std::pin::pin!(self.handle(message)).await?,
                         Input::Program(happening) => self.handle_program(happening).await?,
                     }
                 }
@@ -400,18 +400,25 @@ impl Running<'_> {
         Some(ExitReason::Completed { data })
     }
 
-    /// Calls an export. Ends at once when the life is killed.
-    async fn call<P, R>(&mut self, function: Func, params: P) -> Result<R, ExitReason>
+    /// Calls an export. Ends at once when the life is killed. Takes of the life what it needs, so that the state can be among `params`.
+    async fn call<P, R>(
+        life: &Life,
+        instance: &mut Option<ActorInstance>,
+        function: TypedFunc<P, R>,
+        params: P,
+    ) -> Result<R, ExitReason>
     where
         P: ComponentNamedList + Lower + Send + Sync,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
-        let control = &self.life.control;
-        let instance = self.instance.as_mut().expect("every call is preceded by `ready`");
+        let control = &life.control;
+        let instance = instance.as_mut().expect("every call is preceded by `ready`");
+        // `select!` would move it, and it is large.
+        let called = std::pin::pin!(instance.call(function, params));
         tokio::select! {
             biased;
             // What a kill broke off in the guest is no reason of its own.
-            called = instance.call::<P, R>(function, params) => called.map_err(|reason| {
+            called = called => called.map_err(|reason| {
                 if control.kill.is_cancelled() { control.asked() } else { reason }
             }),
             () = control.kill.cancelled() => Err(control.asked()),
@@ -453,30 +460,34 @@ impl Running<'_> {
                 if size > limit {
                     return Err(ExitReason::StateTooLarge { size, limit });
                 }
-                (Ok(value), state.map(Bytes::from))
+                (Ok(value), state)
             }
-            Err(error) => (Err(error), self.state.clone()),
+            Err(error) => (Err(error), None),
         };
+        // Comparing costs less than the copies that the call made of the state.
+        let changed = called.is_ok() && self.state.as_deref() != state.as_deref();
         let mut record = Return { call, ..Return::default() };
         match &called {
             Ok(value) => {
-                self.describe_state(self.state.as_ref(), state.as_ref(), &mut record);
+                self.describe_state(state.as_deref(), changed, &mut record);
                 answer(value, &mut record);
             }
             Err(error) => {
                 record.error = Some(error.as_str().into());
-                record.state_len = state.as_ref().map(|state| state.len() as u64);
+                record.state_len = self.state.as_ref().map(|state| state.len() as u64);
             }
         }
         let whole = record.state.is_some() || (record.state_len.is_none() && called.is_ok());
         let (unsaved, payload) = (record.unsaved, payload::encode(&record));
         self.life.record(EventKind::RETURN, payload).await?;
         self.life.current.store(NO_CALL, Ordering::Relaxed);
-        self.state = state;
+        if changed {
+            self.state = state.map(Bytes::from);
+        }
         self.kept(unsaved, whole);
         if called.is_ok() {
             self.life.progressed.store(true, Ordering::Relaxed);
-            self.life.entry.commit(self.state.clone());
+            self.life.entry.commit(self.state.as_ref());
             self.snapshot_if_due().await?;
         }
         Ok(called)
@@ -505,8 +516,10 @@ impl Running<'_> {
     async fn call_init(&mut self, id: &str) -> Result<Called<()>, ExitReason> {
         let state = self.state.clone();
         self.begin_call("init", Some(id), state.as_deref(), None).await?;
-        let function = self.ready().await?.guest.init.expect("checked when the component was prepared");
-        let (result,): NewState = self.call(function, (state.as_deref(), (id,))).await?;
+        let init = self.ready().await?.export(|guest| &guest.init);
+        let function = init.expect("checked when the component was prepared");
+        let params = (state.as_deref(), (id,));
+        let (result,): NewState = Self::call(self.life, &mut self.instance, function, params).await?;
         // What `init` was given is on the chain, and is not what it would go on from: so what it returns counts as changed.
         self.state = None;
         let called = self.returned(result.map(|(state,)| (state, ())), |(), _| ()).await?;

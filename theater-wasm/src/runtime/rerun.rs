@@ -313,7 +313,7 @@ async fn call_export(
     let plain = |(result,): NewState| Some(result.map(|(state,)| (state.map(Bytes::from), None, None)));
     macro_rules! export {
         ($field:ident) => {
-            match instance.guest.$field {
+            match instance.export(|guest| &guest.$field) {
                 Some(function) => function,
                 None => return Ok(None),
             }

@@ -1,5 +1,7 @@
 //! What comes in: messages and notices, one call into the guest each.
 
+use std::pin::pin;
+
 use theater_core::event::payload;
 use theater_core::{ActorError, Bytes, ChildNotice, EventKind, ExitReason};
 
@@ -19,14 +21,14 @@ impl Running<'_> {
             instance.store.data_mut().follow(*script);
         }
         match envelope {
-            Envelope::Send { data, .. } => self.handle_send(&data).await,
+            Envelope::Send { data, .. } => pin!(self.handle_send(&data)).await,
             Envelope::Request { id, data, reply, .. } => {
                 let number = id.number();
                 if let Err(refusal) = self.life.entry.open_request(number, reply) {
                     return self.unhandled(refusal).await;
                 }
                 self.life.entry.set_handling(Some(number));
-                let handled = self.handle_request(id, &data).await;
+                let handled = pin!(self.handle_request(id, &data)).await;
                 self.life.entry.set_handling(None);
                 handled
             }
@@ -70,17 +72,17 @@ impl Running<'_> {
     }
 
     async fn handle_send(&mut self, data: &[u8]) -> Result<(), ExitReason> {
-        let Some(function) = self.ready().await?.guest.handle_send else { return Ok(()) };
-        let state = self.state.clone();
-        let (result,): NewState = self.call(function, (state.as_deref(), (data,))).await?;
+        let Some(function) = self.ready().await?.export(|guest| &guest.handle_send) else { return Ok(()) };
+        let params = (self.state.as_deref(), (data,));
+        let (result,): NewState = pin!(Self::call(self.life, &mut self.instance, function, params)).await?;
         self.returned(result.map(|(state,)| (state, ())), |(), _| ()).await.map(drop)
     }
 
     async fn handle_request(&mut self, id: RequestId, data: &[u8]) -> Result<(), ExitReason> {
-        let Some(function) = self.ready().await?.guest.handle_request else { return Ok(()) };
-        let state = self.state.clone();
+        let Some(function) = self.ready().await?.export(|guest| &guest.handle_request) else { return Ok(()) };
+        let params = (self.state.as_deref(), (id.as_str(), data));
         let (result,): Answer<Option<Vec<u8>>> =
-            self.call(function, (state.as_deref(), (id.as_str(), data))).await?;
+            pin!(Self::call(self.life, &mut self.instance, function, params)).await?;
         let limit = self.life.entry.limits().message;
         if let Ok((_, (Some(answer),))) = &result
             && answer.len() as u64 > limit
@@ -108,10 +110,12 @@ impl Running<'_> {
         channel: &str,
         data: &[u8],
     ) -> Result<(bool, Option<Bytes>), ExitReason> {
-        let Some(function) = self.ready().await?.guest.handle_channel_open else { return Ok((false, None)) };
-        let state = self.state.clone();
+        let Some(function) = self.ready().await?.export(|guest| &guest.handle_channel_open) else {
+            return Ok((false, None));
+        };
         let (result,): Answer<ChannelAccept> =
-            self.call(function, (state.as_deref(), (channel, data))).await?;
+            Self::call(self.life, &mut self.instance, function, (self.state.as_deref(), (channel, data)))
+                .await?;
         let limit = self.life.entry.limits().message;
         let size = result.as_ref().map_or(0, |(_, (accept,))| accept.message.as_ref().map_or(0, Vec::len));
         if size as u64 > limit {
@@ -129,16 +133,21 @@ impl Running<'_> {
     }
 
     async fn handle_channel_message(&mut self, channel: &str, data: &[u8]) -> Result<(), ExitReason> {
-        let Some(function) = self.ready().await?.guest.handle_channel_message else { return Ok(()) };
-        let state = self.state.clone();
-        let (result,): NewState = self.call(function, (state.as_deref(), (channel, data))).await?;
+        let Some(function) = self.ready().await?.export(|guest| &guest.handle_channel_message) else {
+            return Ok(());
+        };
+        let (result,): NewState =
+            Self::call(self.life, &mut self.instance, function, (self.state.as_deref(), (channel, data)))
+                .await?;
         self.returned(result.map(|(state,)| (state, ())), |(), _| ()).await.map(drop)
     }
 
     async fn handle_channel_close(&mut self, channel: &str) -> Result<(), ExitReason> {
-        let Some(function) = self.ready().await?.guest.handle_channel_close else { return Ok(()) };
-        let state = self.state.clone();
-        let (result,): NewState = self.call(function, (state.as_deref(), (channel,))).await?;
+        let Some(function) = self.ready().await?.export(|guest| &guest.handle_channel_close) else {
+            return Ok(());
+        };
+        let (result,): NewState =
+            Self::call(self.life, &mut self.instance, function, (self.state.as_deref(), (channel,))).await?;
         self.returned(result.map(|(state,)| (state, ())), |(), _| ()).await.map(drop)
     }
 
@@ -164,33 +173,47 @@ impl Running<'_> {
 
     async fn call_handler(&mut self, notice: &ChildNotice) -> Result<(), ExitReason> {
         let child = notice.child.to_string();
-        let state = self.state.clone();
-        let guest = &self.ready().await?.guest;
+        let ready = self.ready().await?;
         let result = match &notice.reason {
             ExitReason::Completed { data } => {
-                let Some(function) = guest.handle_child_exit else { return Ok(()) };
+                let Some(function) = ready.export(|guest| &guest.handle_child_exit) else { return Ok(()) };
                 self.begin_call("handle-child-exit", Some(&child), data.as_deref(), None).await?;
-                let (result,): NewState =
-                    self.call(function, (state.as_deref(), (&*child, data.as_deref()))).await?;
+                let (result,): NewState = Self::call(
+                    self.life,
+                    &mut self.instance,
+                    function,
+                    (self.state.as_deref(), (&*child, data.as_deref())),
+                )
+                .await?;
                 result
             }
             ExitReason::Stopped
             | ExitReason::Killed
             | ExitReason::ParentStopped
             | ExitReason::RuntimeEnded => {
-                let Some(function) = guest.handle_child_external_stop else { return Ok(()) };
+                let Some(function) = ready.export(|guest| &guest.handle_child_external_stop) else {
+                    return Ok(());
+                };
                 self.begin_call("handle-child-external-stop", Some(&child), None, None).await?;
-                let (result,): NewState = self.call(function, (state.as_deref(), (&*child,))).await?;
+                let (result,): NewState =
+                    Self::call(self.life, &mut self.instance, function, (self.state.as_deref(), (&*child,)))
+                        .await?;
                 result
             }
             reason => {
-                let Some(function) = guest.handle_child_error else { return Ok(()) };
+                let Some(function) = ready.export(|guest| &guest.handle_child_error) else { return Ok(()) };
                 let text = reason.to_string();
                 let error_type = error_type(reason);
                 let named = Some(error_type_name(error_type));
                 self.begin_call("handle-child-error", Some(&child), Some(text.as_bytes()), named).await?;
                 let error = WitActorError { error_type, data: Some(text.into_bytes()) };
-                let (result,): NewState = self.call(function, (state.as_deref(), (&*child, error))).await?;
+                let (result,): NewState = Self::call(
+                    self.life,
+                    &mut self.instance,
+                    function,
+                    (self.state.as_deref(), (&*child, error)),
+                )
+                .await?;
                 result
             }
         };

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use theater_core::event::payload::{self, Return, Snapshot};
-use theater_core::{Bytes, EventKind, ExitReason, SnapshotPolicy};
+use theater_core::{EventKind, ExitReason, SnapshotPolicy};
 
 use super::Running;
 
@@ -33,16 +33,9 @@ impl Keeping {
 
 impl Running<'_> {
     /// Says in the record of a call that succeeded what became of the state.
-    pub(super) fn describe_state<'a>(
-        &self,
-        before: Option<&Bytes>,
-        after: Option<&'a Bytes>,
-        record: &mut Return<'a>,
-    ) {
+    pub(super) fn describe_state<'a>(&self, after: Option<&'a [u8]>, changed: bool, record: &mut Return<'a>) {
         record.state_len = after.map(|state| state.len() as u64);
         let inline = self.life.entry.manifest.snapshots.inline;
-        // Comparing costs less than the copies that the call made of the state.
-        let changed = before != after;
         match after {
             Some(state) if changed && state.len() as u64 <= inline => {
                 record.state = Some(Cow::Borrowed(serde_bytes::Bytes::new(state)));

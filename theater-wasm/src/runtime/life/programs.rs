@@ -79,24 +79,26 @@ impl Running<'_> {
 
         self.life.room().await?;
         let (pid, subject) = (happening.pid, happening.pid.to_string());
-        let state = self.state.clone();
-        let guest = &self.ready().await?.guest;
+        let ready = self.ready().await?;
         let (result,): NewState = match &happening.what {
             Happened::Stdout(data) => {
-                let Some(function) = guest.handle_stdout else { return Ok(()) };
+                let Some(function) = ready.export(|guest| &guest.handle_stdout) else { return Ok(()) };
                 self.begin_call("handle-stdout", Some(&subject), Some(data), None).await?;
-                self.call(function, (state.as_deref(), (pid, &**data))).await?
+                Self::call(self.life, &mut self.instance, function, (self.state.as_deref(), (pid, &**data)))
+                    .await?
             }
             Happened::Stderr(data) => {
-                let Some(function) = guest.handle_stderr else { return Ok(()) };
+                let Some(function) = ready.export(|guest| &guest.handle_stderr) else { return Ok(()) };
                 self.begin_call("handle-stderr", Some(&subject), Some(data), None).await?;
-                self.call(function, (state.as_deref(), (pid, &**data))).await?
+                Self::call(self.life, &mut self.instance, function, (self.state.as_deref(), (pid, &**data)))
+                    .await?
             }
             Happened::Exited(code) => {
-                let Some(function) = guest.handle_exit else { return Ok(()) };
+                let Some(function) = ready.export(|guest| &guest.handle_exit) else { return Ok(()) };
                 let text = code.to_string();
                 self.begin_call("handle-exit", Some(&subject), Some(text.as_bytes()), None).await?;
-                self.call(function, (state.as_deref(), (pid, *code))).await?
+                Self::call(self.life, &mut self.instance, function, (self.state.as_deref(), (pid, *code)))
+                    .await?
             }
         };
         self.returned(result.map(|(state,)| (state, ())), |(), _| ()).await.map(drop)
