@@ -1,124 +1,30 @@
 //! One life of an actor: the task that owns its instance, from start to end.
 
+mod calls;
+mod control;
 mod handlers;
 mod keeping;
 mod programs;
 
-use std::borrow::Cow;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Poll;
-use std::time::Duration;
 
 use theater_chain::AppendError;
-use theater_core::event::payload::{self, Origin, Return, Started};
-use theater_core::{Bytes, EventKind, ExitReason, Incarnation, ShutdownController};
-use theater_supervisor::{SupervisorError, SupervisorHandle};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-use wasmtime::component::{ComponentNamedList, Lift, Lower, TypedFunc};
+use theater_core::event::payload::{self, Origin, Started};
+use theater_core::{Bytes, EventKind, ExitReason, Incarnation};
+use theater_supervisor::SupervisorError;
 
-use super::begin::Lived;
 use super::entry::{Entry, Inboxes, Start, lock};
-use super::seat::Seat;
 use super::{Inner, Messenger};
-use crate::component::{NewState, PreparedComponent};
+use crate::component::PreparedComponent;
 use crate::host::services::Services;
 use crate::instance::{ActorInstance, InstantiateError};
 use crate::store::{ActorStore, Granted};
+pub(super) use control::{Driver, LifeControl};
 use keeping::Keeping;
 use programs::{Input, Programs};
-
-/// How a life is asked to end, and how others notice that it has.
-#[derive(Debug)]
-pub(super) struct LifeControl {
-    /// Set before `stop` is cancelled: who was registered there once only looks here.
-    stopping: AtomicBool,
-    stop: CancellationToken,
-    kill: CancellationToken,
-    asked: Mutex<Option<ExitReason>>,
-    done: CancellationToken,
-    pub(super) seat: Arc<Seat<Lived>>,
-    pub(super) driver: Mutex<Option<Driver>>,
-    /// The supervisor of this life, for the embedding program.
-    pub(super) supervisor: OnceLock<SupervisorHandle>,
-}
-
-/// The supervisor of one life, running.
-#[derive(Debug)]
-pub(super) struct Driver {
-    pub(super) shutdown: ShutdownController,
-    pub(super) task: JoinHandle<()>,
-}
-
-impl LifeControl {
-    /// That of a life on the current tokio runtime.
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            stopping: AtomicBool::new(false),
-            stop: CancellationToken::new(),
-            kill: CancellationToken::new(),
-            asked: Mutex::new(None),
-            done: CancellationToken::new(),
-            seat: Seat::new(),
-            driver: Mutex::new(None),
-            supervisor: OnceLock::new(),
-        })
-    }
-
-    /// Asks the life to end after its current call. The first reason stays until a kill brings another.
-    pub(super) fn stop(&self, reason: ExitReason) {
-        lock(&self.asked).get_or_insert(reason);
-        self.cancel();
-    }
-
-    /// Ends the life at once. The first kill's reason stays.
-    pub(super) fn kill(&self, reason: ExitReason) {
-        {
-            let mut asked = lock(&self.asked);
-            if self.kill.is_cancelled() {
-                return;
-            }
-            *asked = Some(reason);
-            self.kill.cancel();
-        }
-        self.cancel();
-    }
-
-    fn cancel(&self) {
-        self.stopping.store(true, Ordering::Release);
-        self.stop.cancel();
-    }
-
-    fn asked(&self) -> ExitReason {
-        lock(&self.asked).clone().unwrap_or(ExitReason::Killed)
-    }
-
-    /// Resolves when the life was asked to end.
-    pub(super) async fn stopping(&self) {
-        self.stop.cancelled().await;
-    }
-
-    /// Cancelled when the life is asked to end.
-    pub(super) fn stop_token(&self) -> CancellationToken {
-        self.stop.clone()
-    }
-
-    pub(super) fn finish(&self) {
-        self.done.cancel();
-    }
-
-    /// Waits until the life has ended and everybody has been told.
-    pub(super) async fn ended(&self) {
-        self.done.cancelled().await;
-    }
-
-    /// Waits for the end for a limited time. Returns whether it came.
-    pub(super) async fn ended_within(&self, time: Duration) -> bool {
-        tokio::time::timeout(time, self.ended()).await.is_ok()
-    }
-}
 
 /// What one life needs.
 pub(super) struct Life {
@@ -290,9 +196,6 @@ impl Life {
     }
 }
 
-/// What a call answered: the guest's own error leaves the actor as it was.
-type Called<T> = Result<T, String>;
-
 impl Running<'_> {
     async fn serve(
         &mut self,
@@ -398,134 +301,5 @@ impl Running<'_> {
     fn completed(&mut self) -> Option<ExitReason> {
         let data = self.instance.as_mut()?.store.data_mut().take_shutdown()?;
         Some(ExitReason::Completed { data })
-    }
-
-    /// Calls an export. Ends at once when the life is killed. Takes of the life what it needs, so that the state can be among `params`.
-    async fn call<P, R>(
-        life: &Life,
-        instance: &mut Option<ActorInstance>,
-        function: TypedFunc<P, R>,
-        params: P,
-    ) -> Result<R, ExitReason>
-    where
-        P: ComponentNamedList + Lower + Send + Sync,
-        R: ComponentNamedList + Lift + Send + Sync + 'static,
-    {
-        let control = &life.control;
-        let instance = instance.as_mut().expect("every call is preceded by `ready`");
-        // `select!` would move it, and it is large.
-        let called = std::pin::pin!(instance.call(function, params));
-        tokio::select! {
-            biased;
-            // What a kill broke off in the guest is no reason of its own.
-            called = called => called.map_err(|reason| {
-                if control.kill.is_cancelled() { control.asked() } else { reason }
-            }),
-            () = control.kill.cancelled() => Err(control.asked()),
-        }
-    }
-
-    /// Makes sure that there is an instance.
-    async fn ready(&mut self) -> Result<&ActorInstance, ExitReason> {
-        if self.instance.is_none() {
-            let Some(component) = &self.life.entry.component else {
-                // Nothing is delivered to a pure supervisor.
-                let error = "a pure supervisor has no component".to_owned();
-                return Err(ExitReason::StartFailed { error });
-            };
-            self.instance = Some(self.life.instantiate(component).await?);
-        }
-        Ok(self.instance.as_ref().expect("made above"))
-    }
-
-    /// Notes that a call begins.
-    fn begin(&self, call: u64) {
-        self.life.current.store(call, Ordering::Relaxed);
-    }
-
-    /// Commits the state of a call that succeeded and records how it ended. `answer` says what of the value is recorded.
-    async fn returned<T>(
-        &mut self,
-        result: Result<(Option<Vec<u8>>, T), String>,
-        answer: impl for<'a> FnOnce(&'a T, &mut Return<'a>),
-    ) -> Result<Called<T>, ExitReason> {
-        if let Some(instance) = &mut self.instance {
-            instance.store.data_mut().unfollow()?;
-        }
-        let call = self.life.current_call();
-        let (called, state) = match result {
-            Ok((state, value)) => {
-                let size = state.as_ref().map_or(0, Vec::len) as u64;
-                let limit = self.life.entry.limits().state;
-                if size > limit {
-                    return Err(ExitReason::StateTooLarge { size, limit });
-                }
-                (Ok(value), state)
-            }
-            Err(error) => (Err(error), None),
-        };
-        // Comparing costs less than the copies that the call made of the state.
-        let changed = called.is_ok() && self.state.as_deref() != state.as_deref();
-        let mut record = Return { call, ..Return::default() };
-        match &called {
-            Ok(value) => {
-                self.describe_state(state.as_deref(), changed, &mut record);
-                answer(value, &mut record);
-            }
-            Err(error) => {
-                record.error = Some(error.as_str().into());
-                record.state_len = self.state.as_ref().map(|state| state.len() as u64);
-            }
-        }
-        let whole = record.state.is_some() || (record.state_len.is_none() && called.is_ok());
-        let (unsaved, payload) = (record.unsaved, payload::encode(&record));
-        self.life.record(EventKind::RETURN, payload).await?;
-        self.life.current.store(NO_CALL, Ordering::Relaxed);
-        if changed {
-            self.state = state.map(Bytes::from);
-        }
-        self.kept(unsaved, whole);
-        if called.is_ok() {
-            self.life.progressed.store(true, Ordering::Relaxed);
-            self.life.entry.commit(self.state.as_ref());
-            self.snapshot_if_due().await?;
-        }
-        Ok(called)
-    }
-
-    /// Records a call that is not a message, and begins it.
-    async fn begin_call(
-        &self,
-        function: &'static str,
-        subject: Option<&str>,
-        data: Option<&[u8]>,
-        error_type: Option<&'static str>,
-    ) -> Result<(), ExitReason> {
-        let call = payload::Call {
-            function: function.into(),
-            from: None,
-            subject: subject.map(Into::into),
-            data: data.map(|data| Cow::Borrowed(serde_bytes::Bytes::new(data))),
-            error_type: error_type.map(Into::into),
-        };
-        let call = self.life.record(EventKind::CALL, payload::encode(&call)).await?;
-        self.begin(call);
-        Ok(())
-    }
-
-    async fn call_init(&mut self, id: &str) -> Result<Called<()>, ExitReason> {
-        let state = self.state.clone();
-        self.begin_call("init", Some(id), state.as_deref(), None).await?;
-        let init = self.ready().await?.export(|guest| &guest.init);
-        let function = init.expect("checked when the component was prepared");
-        let params = (state.as_deref(), (id,));
-        let (result,): NewState = Self::call(self.life, &mut self.instance, function, params).await?;
-        // What `init` was given is on the chain, and is not what it would go on from: so what it returns counts as changed.
-        self.state = None;
-        let called = self.returned(result.map(|(state,)| (state, ())), |(), _| ()).await?;
-        if called.is_err() {
-            self.state = state;
-        }
-        Ok(called)
     }
 }
