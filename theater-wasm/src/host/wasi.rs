@@ -75,6 +75,17 @@ pub(crate) fn add_to_linker(linker: &mut Linker<ActorStore>) -> wasmtime::Result
     streams::add_to_linker(linker)
 }
 
+/// What a guest is told that writes more than a stream takes.
+const TOO_MUCH: &str = "wrote more to a stream than check-write had allowed";
+
+/// Two numbers for a guest, of what was hashed.
+fn two_words(hasher: &blake3::Hasher) -> (u64, u64) {
+    let mut words = [[0; 8]; 2];
+    let mut stream = hasher.finalize_xof();
+    words.iter_mut().for_each(|word| stream.fill(word));
+    (u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1]))
+}
+
 /// Things that a guest may hold at a time: streams, waits, errors.
 const MAX_RESOURCES: usize = 10_000;
 

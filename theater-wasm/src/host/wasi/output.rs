@@ -156,7 +156,7 @@ impl tokio::io::AsyncWrite for Stream {
 impl OutputStream for Stream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         if bytes.len() > WRITE {
-            return Err(StreamError::trap("wrote more to a stream than check-write had allowed"));
+            return Err(StreamError::trap(super::TOO_MUCH));
         }
         self.output.pending().write(self.stream, &bytes);
         Ok(())

@@ -41,10 +41,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<ActorStore>) -> wasmtime::Result
 fn seed_of(store: &ActorStore) -> (u64, u64) {
     let mut hasher = blake3::Hasher::new_derive_key("theater 2026-11 wasi insecure seed of an actor");
     hasher.update(store.caller().id.to_string().as_bytes());
-    let mut words = [[0; 8]; 2];
-    let mut stream = hasher.finalize_xof();
-    words.iter_mut().for_each(|word| stream.fill(word));
-    (u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1]))
+    super::two_words(&hasher)
 }
 
 impl ActorStore {

@@ -92,8 +92,7 @@ impl ActorStore {
             Err(error) => return Ok(Err(error)),
         };
         let len = usize::try_from(len).ok().filter(|len| *len as u64 <= allowed);
-        let len =
-            len.ok_or_else(|| wasmtime::Error::msg("wrote more to a stream than check-write had allowed"))?;
+        let len = len.ok_or_else(|| wasmtime::Error::msg(super::TOO_MUCH))?;
         self.write_to(to, vec![0; len], wait).await
     }
 

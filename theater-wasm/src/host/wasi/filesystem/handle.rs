@@ -257,10 +257,7 @@ fn hash(metadata: &Metadata) -> (u64, u64) {
     for part in os::identity(metadata) {
         hasher.update(&part.to_le_bytes());
     }
-    let mut words = [[0; 8]; 2];
-    let mut stream = hasher.finalize_xof();
-    words.iter_mut().for_each(|word| stream.fill(word));
-    (u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1]))
+    crate::host::wasi::two_words(&hasher)
 }
 
 fn set_times(file: File, accessed: NewTimestamp, modified: NewTimestamp) -> Done<()> {

@@ -174,7 +174,7 @@ impl ActorStore {
         };
         let len = bytes.len();
         if len > stream.piece {
-            return Err(wasmtime::Error::msg("wrote more to a stream than check-write had allowed"));
+            return Err(wasmtime::Error::msg(crate::host::wasi::TOO_MUCH));
         }
         if len == 0 {
             return Ok(Ok(()));
